@@ -1,0 +1,19 @@
+"""The networks that taught computers to see, 2012 to 2020, each built exactly as its paper prints it, in Keras 3."""
+
+import os
+import sys
+
+if sys.argv[:1] == ["-m"]:  # run as a command: TensorFlow's start-up notes would bury ours
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from keras_cnns.classification import alexnet, resnet_cifar
+from keras_cnns.version import __version__ as __version__
+
+__all__ = ["alexnet", "resnet_cifar"]
+
+FUNCTIONS = ()  # public names that are not builders
+
+
+def builders():
+    """The names of all builders."""
+    return [name for name in __all__ if name not in FUNCTIONS]

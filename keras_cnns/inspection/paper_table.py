@@ -1,0 +1,62 @@
+"""The papers' tables (`keras_cnns/papers/*.csv`), and a network beside its own.
+
+A table's first line is the call that builds its network. `weights`, `biases` and `gamma_beta` are the paper folder's
+counts; a padding of "0+1" is none before and one after.
+"""
+
+import csv
+import inspect
+from importlib import resources
+from itertools import zip_longest
+
+from keras_cnns.inspection.layer_table import Row
+
+COMPARED = [field for field in Row._fields if field != "name"]
+
+
+def paper_tables():
+    """All papers' tables: a dict from name (`vgg_D`) to the call that builds the network (`vgg(configuration='D')`)."""
+    tables = {}
+    for file in sorted(resources.files("keras_cnns.papers").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".csv"):
+            tables[file.name.removesuffix(".csv")] = file.read_text().partition("\n")[0].removeprefix("# ")
+    return tables
+
+
+def paper_rows(name):
+    """The rows of one paper's table, as dicts of strings; an empty string is what the table does not say."""
+    text = (resources.files("keras_cnns.papers") / f"{name}.csv").read_text()
+    return list(csv.DictReader(text.splitlines()[1:]))
+
+
+def find_table(builder, arguments):
+    """The name of the table of `builder(**arguments)`, or None if no paper prints it."""
+
+    def bound(arguments):
+        call = inspect.signature(builder).bind(**arguments)
+        call.apply_defaults()
+        return {key: value for key, value in call.arguments.items() if key != "name"}
+
+    for name, call in paper_tables().items():
+        function, _, values = call.partition("(")
+        if function == builder.__name__ and bound(eval(f"dict({values}")) == bound(arguments):
+            return name
+    return None
+
+
+def compare(rows, paper):
+    """Pair ours with the paper's rows, in order: a list of (our `Row` or None, paper's dict or None, what differs)."""
+    pairs = []
+    for ours, theirs in zip_longest(rows, paper):
+        if ours is None or theirs is None:
+            pairs.append((ours, theirs, ["row"]))
+            continue
+        pairs.append((ours, theirs, [f for f in COMPARED if theirs[f] and cell(getattr(ours, f)) != theirs[f]]))
+    return pairs
+
+
+def cell(value):
+    """A table cell as the CSV prints it: 55x55x96 for a shape, nothing for None."""
+    if value is None:
+        return ""
+    return "x".join("?" if part is None else str(part) for part in value) if isinstance(value, tuple) else str(value)

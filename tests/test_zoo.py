@@ -1,0 +1,94 @@
+"""Every variant against its paper's figures; one of each family through everything a user does with a network."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_cnns
+from keras_cnns.inspection import layer_table
+from keras_cnns.inspection.paper_table import compare, find_table, paper_rows, paper_tables
+from tests.zoo import SMALLEST, VARIANTS
+
+
+@pytest.fixture
+def small(request):
+    """One of each family with ten classes at its smallest input, and two images for it."""
+    builder, arguments, input_shape = request.param
+    keras.utils.set_random_seed(1)
+    model = getattr(keras_cnns, builder)(input_shape=input_shape, classes=10, **arguments)
+    return model, np.random.default_rng(0).normal(size=(2, *input_shape)).astype("float32")
+
+
+families = pytest.mark.parametrize("small", SMALLEST, ids=[row[0] for row in SMALLEST], indirect=True)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=[row.table for row in VARIANTS])
+def test_counts_and_rows_equal_the_paper(variant):
+    model = getattr(keras_cnns, variant.builder)(**variant.arguments)
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    assert trainable == variant.trainable
+    assert model.count_params() == variant.total
+    different = [pair for pair in compare(layer_table(model), paper_rows(variant.table)) if pair[2]]
+    assert not different
+    assert find_table(getattr(keras_cnns, variant.builder), variant.arguments) == variant.table
+
+
+def test_every_paper_table_has_a_variant():
+    assert {variant.table for variant in VARIANTS} == set(paper_tables())
+
+
+def test_every_builder_has_a_family_test():
+    assert {row[0] for row in SMALLEST} == set(keras_cnns.builders())
+
+
+@families
+def test_every_weight_gets_a_gradient(small):
+    model, images = small
+    with tf.GradientTape() as tape:
+        outputs = tf.nest.flatten(model(images, training=True))
+        labels = tf.constant([3, 7])
+        loss = tf.add_n([tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) for logits in outputs])
+    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
+    without = [
+        weight.path
+        for weight, gradient in zip(model.trainable_weights, gradients, strict=True)
+        if gradient is None or not np.abs(gradient).max() > 0 or not np.isfinite(gradient).all()
+    ]
+    assert not without
+
+
+@families
+def test_saved_and_loaded_it_is_the_same(small, tmp_path):
+    model, images = small
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    for ours, loaded in zip(tf.nest.flatten(model(images)), tf.nest.flatten(again(images)), strict=True):
+        np.testing.assert_array_equal(ours, loaded)
+
+
+@families
+def test_a_smaller_input_is_refused_with_the_smallest_size(small):
+    model, _ = small
+    builder, arguments, (side, _, channels) = next(row for row in SMALLEST if model.name.startswith(row[0]))
+    with pytest.raises(ValueError, match=f"at least {side} pixels"):
+        getattr(keras_cnns, builder)(input_shape=(side - 1, side, channels), **arguments)
+
+
+@pytest.mark.parametrize(("builder", "arguments", "input_shape"), SMALLEST, ids=[row[0] for row in SMALLEST])
+def test_logits_are_float32_under_mixed_precision(builder, arguments, input_shape):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = getattr(keras_cnns, builder)(input_shape=input_shape, classes=10, **arguments)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    images = np.random.default_rng(0).normal(size=(2, *input_shape)).astype("float32")
+    for logits in tf.nest.flatten(model(images)):
+        assert logits.dtype == "float32" and logits.shape == (2, 10) and np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("builder", [row[0] for row in SMALLEST])
+def test_no_class_is_refused(builder):
+    arguments = next(row[1] for row in SMALLEST if row[0] == builder)
+    with pytest.raises(ValueError, match="classes is 0; it must be a whole number of at least 1"):
+        getattr(keras_cnns, builder)(classes=0, **arguments)
