@@ -6,12 +6,62 @@ import sys
 if sys.argv[:1] == ["-m"]:  # run as a command: TensorFlow's start-up notes would bury ours
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from keras_cnns.classification import alexnet, resnet_cifar
+from keras_cnns.classification import (
+    alexnet,
+    densenet121,
+    densenet161,
+    densenet169,
+    densenet201,
+    densenet264,
+    densenet_cifar,
+    googlenet,
+    overfeat,
+    plain18,
+    plain34,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+    resnet_cifar,
+    vgg,
+    vgg11,
+    vgg13,
+    vgg16,
+    vgg19,
+    zfnet,
+)
+from keras_cnns.export import export
 from keras_cnns.version import __version__ as __version__
 
-__all__ = ["alexnet", "resnet_cifar"]
+__all__ = [
+    "alexnet",
+    "densenet121",
+    "densenet161",
+    "densenet169",
+    "densenet201",
+    "densenet264",
+    "densenet_cifar",
+    "export",
+    "googlenet",
+    "overfeat",
+    "plain18",
+    "plain34",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnet_cifar",
+    "vgg",
+    "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
+    "zfnet",
+]
 
-FUNCTIONS = ()  # public names that are not builders
+FUNCTIONS = ("export",)  # public names that are not builders
 
 
 def builders():

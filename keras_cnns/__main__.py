@@ -5,10 +5,16 @@ import ast
 import difflib
 import inspect
 import sys
+from pathlib import Path
+
+import tensorflow as tf
 
 import keras_cnns
-from keras_cnns.inspection import layer_table
+from keras_cnns.export import load_source
+from keras_cnns.inspection import diagram, layer_table, measured_receptive_field, receptive_field
+from keras_cnns.inspection.diagram import FORMATS
 from keras_cnns.inspection.paper_table import cell, compare, find_table, paper_rows, paper_tables
+from keras_cnns.inspection.receptive_field import receptive_fields
 
 
 def main(arguments=None):
@@ -23,10 +29,33 @@ def main(arguments=None):
     command.add_argument("argument", nargs="*", help="arguments of its builder: depth=20 two_towers=False")
     command.set_defaults(run=describe)
 
+    command = commands.add_parser("receptive-field", help="the part of the image that a layer's pixels see")
+    command.add_argument("network", help="a name from `list`: vgg16")
+    command.add_argument("layer", nargs="*", help="a layer, conv3_3; without it all; then arguments of the builder")
+    command.set_defaults(run=show_receptive_field)
+
+    command = commands.add_parser("diagram", help="a network drawn as blocks with their shapes, for a slide")
+    command.add_argument("network", help="a name from `list`: googlenet")
+    command.add_argument("argument", nargs="*", help="arguments of its builder: depth=20 two_towers=False")
+    command.add_argument("--out", required=True, metavar="FILE", help="the .svg, .png or .pdf file to write")
+    command.set_defaults(run=draw_diagram)
+
+    command = commands.add_parser("export", help="a network as a file that takes photographs and needs no keras_cnns")
+    command.add_argument("source", help="a reproduction's folder, or a .keras file that gives logits")
+    command.add_argument("path", help="the SavedModel's folder or the ONNX file to write")
+    command.add_argument("--format", choices=("saved_model", "onnx"), default="saved_model")
+    command.add_argument("--force", action="store_true", help="replace an earlier export")
+    command.set_defaults(run=export)
+
+    command = commands.add_parser("predict", help="the five most probable classes of images, by an exported SavedModel")
+    command.add_argument("saved_model", help="a folder that `export` wrote")
+    command.add_argument("image", nargs="+", help="JPEG, PNG, BMP or GIF files")
+    command.set_defaults(run=predict)
+
     options = parser.parse_args(arguments)
     try:
         return options.run(options) or 0
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -100,6 +129,47 @@ def describe(options):
     return 1 if different else 0
 
 
+def show_receptive_field(options):
+    names = [word for word in options.layer if "=" not in word]
+    if len(names) > 1:
+        raise ValueError(f"one layer at a time, or none for all; {len(names)} were given: {', '.join(names)}.")
+    builder, arguments = find_network(options.network, [word for word in options.layer if "=" in word])
+    model = builder(**arguments)
+    if not names:
+        fields = receptive_fields(model)
+        lines = [["name", "kind", "size", "stride", "offset"]]
+        for row in layer_table(model):
+            field = fields[row.name]
+            cells = (
+                [field, "", ""] if isinstance(field, str) else ["-" if part is None else cell(part) for part in field]
+            )
+            lines.append([row.name, row.kind, *cells])
+        for line in lines:
+            print(f"{line[0]:<32}{line[1]:<16}{line[2]:>8}{line[3]:>8}{line[4]:>8}".rstrip())
+        return
+    measured = measured_receptive_field(model, names[0])
+    height, width = measured.image
+    unit = f"unit {measured.unit}" if measured.unit else "every unit"
+    try:
+        field = receptive_field(model, names[0])
+        stride = "no stride" if field.stride is None else f"stride {cell(field.stride)}"
+        size = "the whole image" if field.size is None else f"size {cell(field.size)}"
+        print(f"by arithmetic: {size}, {stride}, offset {cell(field.offset)}")
+    except ValueError as error:
+        print(f"by arithmetic: {error}")
+    print(
+        f"by gradient:   size {cell(measured.size)}; {unit} sees the box {measured.box} of the {height}x{width} image"
+    )
+
+
+def draw_diagram(options):
+    if Path(options.out).suffix.lower() not in FORMATS:
+        raise ValueError(f"--out is {options.out!r}; it must end in one of {', '.join(FORMATS)}.")
+    builder, arguments = find_network(options.network, options.argument)
+    diagram(builder(**arguments), options.out)
+    print(options.out)
+
+
 def shown(value):
     return f"{value:,}" if isinstance(value, int) else cell(value)
 
@@ -111,6 +181,38 @@ def said(theirs, column, difference):
     if difference == ["row"]:
         return theirs[column]
     return f"paper: {theirs[column]}" if column in difference else ""
+
+
+def export(options):
+    model, preprocessing, labels = load_source(options.source)
+    keras_cnns.export(model, options.path, preprocessing, labels, options.force, options.format)
+    print(f"{model.name} written to {options.path}")
+
+
+def predict(options):
+    if not any(Path(image).exists() for image in options.image):
+        raise ValueError(f"there is no image {', '.join(options.image)}.")
+    if not (Path(options.saved_model) / "saved_model.pb").exists():
+        raise ValueError(f"{options.saved_model} is no SavedModel.")
+    saved = tf.saved_model.load(options.saved_model)  # to be kept: its signatures live no longer
+    if "bytes" not in saved.signatures:
+        raise ValueError(f"{options.saved_model} was not written by `export`: it takes no encoded images.")
+    failed = False
+    for image in options.image:
+        try:
+            outputs = saved.signatures["bytes"](tf.constant([Path(image).read_bytes()]))
+        except OSError as error:
+            problem = error.strerror
+        except tf.errors.OpError:
+            problem = "no whole JPEG, PNG, BMP or GIF image"
+        else:
+            print(image)
+            for label, number in zip(outputs["labels"][0].numpy(), outputs["classes"][0].numpy(), strict=True):
+                print(f"  {outputs['probabilities'][0, number]:7.2%}  {label.decode()}")
+            continue
+        failed = True
+        print(f"error: {image}: {problem}.", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

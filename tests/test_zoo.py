@@ -8,7 +8,16 @@ import tensorflow as tf
 import keras_cnns
 from keras_cnns.inspection import layer_table
 from keras_cnns.inspection.paper_table import compare, find_table, paper_rows, paper_tables
-from tests.zoo import SMALLEST, VARIANTS
+from tests.zoo import SLOW_BUILDERS, SLOW_TABLES, SMALLEST, VARIANTS
+
+
+def marked(row, name, slow):
+    return pytest.param(row, id=name, marks=pytest.mark.slow if name in slow else ())
+
+
+tables = pytest.mark.parametrize("variant", [marked(row, row.table, SLOW_TABLES) for row in VARIANTS])
+smallest = [marked(row, row[0], SLOW_BUILDERS) for row in SMALLEST]
+families = pytest.mark.parametrize("small", smallest, indirect=True)
 
 
 @pytest.fixture
@@ -20,10 +29,7 @@ def small(request):
     return model, np.random.default_rng(0).normal(size=(2, *input_shape)).astype("float32")
 
 
-families = pytest.mark.parametrize("small", SMALLEST, ids=[row[0] for row in SMALLEST], indirect=True)
-
-
-@pytest.mark.parametrize("variant", VARIANTS, ids=[row.table for row in VARIANTS])
+@tables
 def test_counts_and_rows_equal_the_paper(variant):
     model = getattr(keras_cnns, variant.builder)(**variant.arguments)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
@@ -67,16 +73,16 @@ def test_saved_and_loaded_it_is_the_same(small, tmp_path):
         np.testing.assert_array_equal(ours, loaded)
 
 
-@families
-def test_a_smaller_input_is_refused_with_the_smallest_size(small):
-    model, _ = small
-    builder, arguments, (side, _, channels) = next(row for row in SMALLEST if model.name.startswith(row[0]))
+@pytest.mark.parametrize(("builder", "arguments", "input_shape"), SMALLEST, ids=[row[0] for row in SMALLEST])
+def test_a_smaller_input_is_refused_with_the_smallest_size(builder, arguments, input_shape):
+    side, _, channels = input_shape
     with pytest.raises(ValueError, match=f"at least {side} pixels"):
         getattr(keras_cnns, builder)(input_shape=(side - 1, side, channels), **arguments)
 
 
-@pytest.mark.parametrize(("builder", "arguments", "input_shape"), SMALLEST, ids=[row[0] for row in SMALLEST])
-def test_logits_are_float32_under_mixed_precision(builder, arguments, input_shape):
+@pytest.mark.parametrize("row", smallest)
+def test_logits_are_float32_under_mixed_precision(row):
+    builder, arguments, input_shape = row
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = getattr(keras_cnns, builder)(input_shape=input_shape, classes=10, **arguments)

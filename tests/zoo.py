@@ -14,9 +14,31 @@ class Variant(NamedTuple):
     total: int
 
 
+BC = {"bottleneck": True, "compression": 0.5}
+
 VARIANTS = [
     Variant("alexnet", {}, "alexnet", 60_965_224, 60_965_224),
     Variant("alexnet", {"two_towers": False}, "alexnet_ungrouped", 62_378_344, 62_378_344),
+    Variant("resnet18", {}, "resnet18_B", 11_689_512, 11_699_112),
+    Variant("resnet18", {"shortcut": "A"}, "resnet18_A", 11_515_688, 11_523_496),
+    Variant("resnet34", {}, "resnet34_B", 21_797_672, 21_814_696),
+    Variant("resnet34", {"shortcut": "A"}, "resnet34_A", 21_623_848, 21_639_080),
+    Variant("resnet50", {}, "resnet50_B", 25_557_032, 25_610_152),
+    Variant("resnet101", {}, "resnet101_B", 44_549_160, 44_654_504),
+    Variant("resnet152", {}, "resnet152_B", 60_192_808, 60_344_232),
+    Variant("plain18", {}, "plain18", 11_515_688, 11_523_496),
+    Variant("plain34", {}, "plain34", 21_623_848, 21_639_080),
+    Variant("zfnet", {}, "zfnet", 62_357_608, 62_357_608),
+    Variant("overfeat", {}, "overfeat_fast", 145_920_872, 145_920_872),
+    Variant("overfeat", {"variant": "accurate"}, "overfeat_accurate", 144_656_488, 144_656_488),
+    Variant("vgg", {"configuration": "A"}, "vgg_A", 132_863_336, 132_863_336),
+    Variant("vgg", {"configuration": "A-LRN"}, "vgg_A-LRN", 132_863_336, 132_863_336),
+    Variant("vgg", {"configuration": "B"}, "vgg_B", 133_047_848, 133_047_848),
+    Variant("vgg", {"configuration": "C"}, "vgg_C", 133_638_952, 133_638_952),
+    Variant("vgg", {"configuration": "D"}, "vgg_D", 138_357_544, 138_357_544),
+    Variant("vgg", {"configuration": "E"}, "vgg_E", 143_667_240, 143_667_240),
+    Variant("googlenet", {"auxiliary_heads": False}, "googlenet", 6_998_552, 6_998_552),
+    Variant("googlenet", {}, "googlenet_aux", 13_378_280, 13_378_280),
     Variant("resnet_cifar", {"depth": 20}, "cifar_resnet20", 269_722, 271_098),
     Variant("resnet_cifar", {"depth": 32}, "cifar_resnet32", 464_154, 466_426),
     Variant("resnet_cifar", {"depth": 44}, "cifar_resnet44", 658_586, 661_754),
@@ -25,10 +47,85 @@ VARIANTS = [
     Variant("resnet_cifar", {"depth": 1202}, "cifar_resnet1202", 19_421_274, 19_510_906),
     Variant("resnet_cifar", {"depth": 20, "residual": False}, "cifar_plain20", 269_722, 271_098),
     Variant("resnet_cifar", {"depth": 56, "residual": False}, "cifar_plain56", 853_018, 857_082),
+    Variant("densenet121", {}, "densenet121", 7_978_856, 8_062_504),
+    Variant("densenet161", {}, "densenet161", 28_681_000, 28_900_936),
+    Variant("densenet169", {}, "densenet169", 14_149_480, 14_307_880),
+    Variant("densenet201", {}, "densenet201", 20_013_928, 20_242_984),
+    Variant("densenet264", {}, "densenet264", 33_337_704, 33_736_232),
+    Variant("densenet_cifar", {"depth": 40, "growth_rate": 12}, "cifar_densenet_40_12", 1_019_722, 1_037_818),
+    Variant(
+        "densenet_cifar",
+        {"depth": 40, "growth_rate": 12, "initial_filters": 24},
+        "cifar_densenet_40_12_lua2k",
+        1_059_298,
+        1_078_018,
+    ),
+    Variant("densenet_cifar", {"depth": 100, "growth_rate": 12}, "cifar_densenet_100_12", 6_979_642, 7_096_858),
+    Variant(
+        "densenet_cifar",
+        {"depth": 100, "growth_rate": 12, "initial_filters": 24},
+        "cifar_densenet_100_12_lua2k",
+        7_083_538,
+        7_202_338,
+    ),
+    Variant("densenet_cifar", {"depth": 100, "growth_rate": 24}, "cifar_densenet_100_24", 27_249_082, 27_480_346),
+    Variant(
+        "densenet_cifar",
+        {"depth": 100, "growth_rate": 24, "initial_filters": 48},
+        "cifar_densenet_100_24_lua2k",
+        28_071_706,
+        28_309_306,
+    ),
+    Variant(
+        "densenet_cifar",
+        {**BC, "depth": 100, "growth_rate": 12, "initial_filters": 24},
+        "cifar_densenetBC_100_12",
+        769_162,
+        793_150,
+    ),
+    Variant(
+        "densenet_cifar",
+        {**BC, "depth": 250, "growth_rate": 24, "initial_filters": 48},
+        "cifar_densenetBC_250_24",
+        15_324_406,
+        15_582_382,
+    ),
+    Variant(
+        "densenet_cifar",
+        {**BC, "depth": 190, "growth_rate": 40, "initial_filters": 80},
+        "cifar_densenetBC_190_40",
+        25_624_430,
+        25_881_390,
+    ),
 ]
 
 # One of each family at the smallest input it takes, with ten classes.
 SMALLEST = [
     ("alexnet", {}, (64, 64, 3)),
+    ("zfnet", {}, (47, 47, 3)),
+    ("overfeat", {}, (71, 71, 3)),
+    ("vgg", {"configuration": "C"}, (32, 32, 3)),
+    ("vgg11", {}, (32, 32, 3)),
+    ("vgg13", {}, (32, 32, 3)),
+    ("vgg16", {}, (32, 32, 3)),
+    ("vgg19", {}, (32, 32, 3)),
+    ("googlenet", {}, (79, 79, 3)),
+    ("resnet18", {}, (17, 17, 3)),
+    ("resnet34", {}, (17, 17, 3)),
+    ("resnet50", {}, (17, 17, 3)),
+    ("resnet101", {}, (17, 17, 3)),
+    ("resnet152", {}, (17, 17, 3)),
+    ("plain18", {}, (17, 17, 3)),
+    ("plain34", {}, (17, 17, 3)),
     ("resnet_cifar", {"depth": 8}, (4, 4, 3)),
+    ("densenet121", {}, (29, 29, 3)),
+    ("densenet161", {}, (29, 29, 3)),
+    ("densenet169", {}, (29, 29, 3)),
+    ("densenet201", {}, (29, 29, 3)),
+    ("densenet264", {}, (29, 29, 3)),
+    ("densenet_cifar", {**BC, "depth": 10, "growth_rate": 4}, (4, 4, 3)),
 ]
+
+# What takes more than a few seconds to build, or to take a builder's network through the family tests.
+SLOW_TABLES = {"cifar_resnet1202", "cifar_densenetBC_190_40", "cifar_densenetBC_250_24"}
+SLOW_BUILDERS = {"resnet101", "resnet152", "densenet161", "densenet169", "densenet201", "densenet264"}

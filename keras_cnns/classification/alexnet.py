@@ -9,7 +9,7 @@ response normalisation is the paper's formula with alpha = 1e-4; the authors' co
 import keras
 
 from keras_cnns.arguments import check_classes, check_input_shape
-from keras_cnns.layers import LocalResponseNormalization, OriginalDropout, TowerConv2D
+from keras_cnns.layers import LocalResponseNormalization, OriginalDropout, Preprocessing, TowerConv2D
 
 
 def alexnet(input_shape=(227, 227, 3), classes=1000, two_towers=True, name="alexnet"):
@@ -61,6 +61,14 @@ def alexnet(input_shape=(227, 227, 3), classes=1000, two_towers=True, name="alex
     x = OriginalDropout(0.5, name="drop7")(fully_connected(x, 4096, "fc7", bias=1, activation="relu"))
     logits = fully_connected(x, classes, "fc8", dtype="float32")
     return keras.Model(image, logits, name=name)
+
+
+def preprocessing(mean=(123.68, 116.779, 103.939), size=227):
+    """Return section 2's preprocessing: the shorter side brought to 256, the centre `size` cut out, the mean subtracted.
+
+    The paper's mean is one a pixel of its training set and comes from there; the default is ImageNet's RGB mean.
+    """
+    return Preprocessing(size, shorter_side=256, mean=mean)
 
 
 def normal():

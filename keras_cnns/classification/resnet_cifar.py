@@ -3,12 +3,11 @@
 Deviations: none. The paper leaves open where option A puts its zero channels; they go half before and half after.
 """
 
-import sys
-
 import keras
 
 from keras_cnns.arguments import check_choice, check_classes, check_input_shape
-from keras_cnns.layers import BatchNormalization, PaddedIdentity
+from keras_cnns.classification.blocks import allow_depth, batch_norm, classifier, conv, relu
+from keras_cnns.layers import PaddedIdentity, Preprocessing
 
 
 def resnet_cifar(depth, shortcut="A", residual=True, input_shape=(32, 32, 3), classes=10, name=None):
@@ -34,7 +33,7 @@ def resnet_cifar(depth, shortcut="A", residual=True, input_shape=(32, 32, 3), cl
     check_input_shape(input_shape, smallest=4, free=True)
     check_classes(classes)
     n = (depth - 2) // 6
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), 20 * depth))  # Keras walks the graph recursively
+    allow_depth(depth)
 
     image = keras.Input(input_shape, name="image")
     x = relu(conv_bn(image, 16, "conv0"), "conv0_relu")  # 32x32x16
@@ -52,25 +51,15 @@ def resnet_cifar(depth, shortcut="A", residual=True, input_shape=(32, 32, 3), cl
                 y = keras.layers.Add(name=f"{prefix}_add")([y, x])
             x = relu(y, f"{prefix}_relu")
     x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
-    logits = keras.layers.Dense(classes, kernel_initializer=he_normal(), dtype="float32", name="fc")(x)
+    logits = classifier(x, classes, "fc")
     return keras.Model(image, logits, name=name or f"{'resnet' if residual else 'plain'}_cifar{depth}")
 
 
+def preprocessing(mean):
+    """Return section 4.2's preprocessing: 32x32, the training set's mean subtracted, one a pixel and channel."""
+    return Preprocessing((32, 32), mean=mean)
+
+
 def conv_bn(x, filters, name, size=3, strides=1):
-    """Convolution without bias, padded by size // 2 on every side, then batch normalisation: section 3.4."""
-    padding = "same"
-    if strides > 1 and size > 1:  # Keras's "same" would pad one side only, and shift the map by a pixel
-        x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
-        padding = "valid"
-    weights = {"use_bias": False, "kernel_initializer": he_normal()}
-    x = keras.layers.Conv2D(filters, size, strides, padding, name=name, **weights)(x)
-    return BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
-
-
-def relu(x, name):
-    return keras.layers.ReLU(name=name)(x)
-
-
-def he_normal():
-    """Weights ~ N(0, 2 / fan_in), not truncated: He et al., ICCV 2015."""
-    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
+    """Batch normalisation right after each convolution, before the activation: section 3.4."""
+    return batch_norm(conv(x, filters, size, name, strides), f"{name}_bn")

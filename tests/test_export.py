@@ -1,0 +1,310 @@
+"""Exported networks: what a process that has TensorFlow alone, or ONNX Runtime alone, gets from them."""
+
+import io
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import keras_cnns
+from keras_cnns.export import load_source, replacing
+from keras_cnns.layers import Preprocessing
+from tests.zoo import SMALLEST
+
+ONE_EACH = ("alexnet", "zfnet", "overfeat", "vgg11", "googlenet", "resnet18", "resnet_cifar", "densenet_cifar")
+FAMILIES = [row for row in SMALLEST if row[0] in ONE_EACH]
+NAMES = ["ant", "bée", "cat", "dog", "eel", "fox", "gnu"]
+
+
+def noise(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, "uint8")
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def linear(channels=3, classes=7, size=4):
+    """Logits that NumPy computes as easily: the mean colour times a matrix."""
+    keras.utils.set_random_seed(1)
+    image = keras.Input((size, size, channels))
+    x = keras.layers.GlobalAveragePooling2D()(image)
+    return keras.Model(image, keras.layers.Dense(classes, name="fc")(x), name="linear")
+
+
+def logits_by_hand(model, images):
+    kernel, bias = model.get_layer("fc").get_weights()
+    return images.mean(axis=(1, 2)) @ kernel + bias
+
+
+def encoded(image, format, mode=None, **options):
+    file = io.BytesIO()
+    picture = Image.fromarray(image)
+    (picture.convert(mode) if mode else picture).save(file, format, **options)
+    return file.getvalue()
+
+
+def call(path, signature, images):
+    saved = tf.saved_model.load(str(path))
+    outputs = saved.signatures[signature](tf.constant(images))
+    return {name: value.numpy() for name, value in outputs.items()}
+
+
+def test_images_in_names_out(tmp_path):
+    model = linear()
+    keras_cnns.export(model, tmp_path / "saved", Preprocessing(4, mean=(9, 8, 7), scale=0.01), NAMES)
+    images = noise(3, 4, 4, 3)
+    expected = softmax(logits_by_hand(model, (images - np.float32([9, 8, 7])) * 0.01))
+    outputs = call(tmp_path / "saved", "serving_default", images)
+    assert set(outputs) == {"probabilities", "classes", "labels"}
+    np.testing.assert_allclose(outputs["probabilities"], expected, rtol=1e-5)
+    best = np.argsort(-expected)[:, :5]
+    np.testing.assert_array_equal(outputs["classes"], best)
+    assert [[name.decode() for name in row] for row in outputs["labels"]] == [[NAMES[i] for i in row] for row in best]
+
+
+def test_two_signatures_of_any_batch_and_size(tmp_path):
+    keras_cnns.export(linear(), tmp_path / "saved")
+    saved = tf.saved_model.load(str(tmp_path / "saved"))
+    assert set(saved.signatures) == {"serving_default", "bytes"}
+    images = saved.signatures["serving_default"].structured_input_signature[1]["images"]
+    strings = saved.signatures["bytes"].structured_input_signature[1]["bytes"]
+    assert (images.dtype, images.shape.as_list()) == (tf.uint8, [None, None, None, 3])
+    assert (strings.dtype, strings.shape.as_list()) == (tf.string, [None])
+    for shape in [(1, 4, 4, 3), (5, 30, 17, 3), (0, 4, 4, 3)]:
+        assert saved.signatures["serving_default"](tf.constant(noise(*shape)))["classes"].shape == (shape[0], 5)
+
+
+def test_bytes_of_several_sizes_and_formats_are_the_images(tmp_path):
+    keras_cnns.export(linear(), tmp_path / "saved", Preprocessing(4, shorter_side=6, scale=0.01), NAMES)
+    images = [noise(9, 7, 3), noise(5, 30, 3), noise(6, 6, 3)]
+    files = [encoded(images[0], "PNG"), encoded(images[1], "BMP"), encoded(images[2], "JPEG", quality=95)]
+    images[2] = tf.io.decode_jpeg(files[2]).numpy()
+    together = call(tmp_path / "saved", "bytes", files)
+    for i, image in enumerate(images):
+        alone = call(tmp_path / "saved", "serving_default", image[None])
+        np.testing.assert_allclose(together["probabilities"][i], alone["probabilities"][0], rtol=1e-5)
+
+
+def test_grey_transparent_deep_and_printed_images(tmp_path):
+    grey, smooth = noise(8, 8), np.repeat(np.arange(0, 256, 4, "uint8").reshape(8, 8, 1), 3, axis=-1) // (1, 2, 3)
+    three = np.repeat(grey[..., None], 3, axis=-1)
+    colour = smooth.astype("uint8")
+    files = {
+        "grey PNG": (encoded(grey, "PNG"), three),
+        "grey and alpha PNG": (encoded(grey, "PNG", "LA"), three),
+        "palette PNG": (encoded(grey, "PNG", "P"), three),
+        "RGBA PNG": (encoded(colour, "PNG", "RGBA"), colour),
+        "16-bit PNG": (encoded(grey.astype("uint16") * 256, "PNG"), three),
+        "GIF": (encoded(grey, "GIF"), three),
+        "grey JPEG": (encoded(colour[..., 0], "JPEG", quality=90), np.repeat(colour[..., :1], 3, axis=-1)),
+        "CMYK JPEG": (encoded(colour, "JPEG", "CMYK", quality=90), colour),
+    }
+    image = keras.Input((8, 8, 3))
+    pixel = keras.Model(image, keras.layers.Flatten()(image))  # each value a class: all of them are seen
+    keras_cnns.export(pixel, tmp_path / "rgb", Preprocessing(8, scale=0.02))
+    keras_cnns.export(linear(channels=1, size=8), tmp_path / "grey", Preprocessing(8, scale=0.01))
+    for kind, (file, image) in files.items():
+        seen = np.log(call(tmp_path / "rgb", "bytes", [file])["probabilities"][0]) / 0.02
+        expected = image.reshape(-1).astype("float64")
+        tolerance = 8 if "JPEG" in kind else 0.01  # grey levels
+        np.testing.assert_allclose(seen - seen.mean(), expected - expected.mean(), atol=tolerance, err_msg=kind)
+        from_grey = call(tmp_path / "grey", "bytes", [file])["probabilities"]
+        levels = np.array(Image.fromarray(image).convert("L"))[None, ..., None]
+        expected = call(tmp_path / "grey", "serving_default", levels)["probabilities"]
+        np.testing.assert_allclose(from_grey, expected, atol=0.01, err_msg=kind)
+
+
+ALONE = """
+import sys
+sys.modules["keras_cnns"] = sys.modules["keras"] = None  # importing either raises
+import numpy as np, tensorflow as tf
+saved = tf.saved_model.load("saved")
+by_image = saved.signatures["serving_default"](tf.constant(np.load("images.npy")))
+by_file = saved.signatures["bytes"](tf.constant([open("image.png", "rb").read()]))
+np.save("by_image.npy", by_image["probabilities"])
+np.save("by_file.npy", by_file["probabilities"])
+print(by_file["labels"][0, 0].numpy().decode())
+"""
+
+
+@pytest.mark.slow
+def test_a_process_without_this_library(tmp_path):
+    keras.utils.set_random_seed(1)
+    model = keras_cnns.resnet_cifar(8)
+    images = noise(2, 32, 32, 3)
+    (tmp_path / "image.png").write_bytes(encoded(images[0], "PNG"))
+    np.save(tmp_path / "images.npy", images)
+    labels = [f"class {i}" for i in range(10)]
+    keras_cnns.export(model, tmp_path / "saved", Preprocessing(32, mean=120, scale=0.01), labels)
+    done = subprocess.run([sys.executable, "-c", ALONE], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = softmax(np.array(model((images - np.float32(120)) * 0.01)))
+    np.testing.assert_allclose(np.load(tmp_path / "by_image.npy"), expected, rtol=1e-4)
+    np.testing.assert_allclose(np.load(tmp_path / "by_file.npy"), expected[:1], rtol=1e-4)
+    assert done.stdout.strip() == f"class {expected[0].argmax()}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("builder", "arguments", "input_shape"), FAMILIES, ids=[row[0] for row in FAMILIES])
+def test_families(builder, arguments, input_shape, tmp_path):
+    keras.utils.set_random_seed(1)
+    model = getattr(keras_cnns, builder)(input_shape=input_shape, classes=10, **arguments)
+    keras_cnns.export(model, tmp_path / "saved", Preprocessing(input_shape[:2], scale=0.01))
+    images = noise(2, *input_shape)
+    logits = tf.nest.flatten(model(np.float32(images) * np.float32(0.01)))[0]
+    outputs = call(tmp_path / "saved", "serving_default", images)
+    np.testing.assert_allclose(outputs["probabilities"], softmax(logits.numpy()), rtol=1e-3, atol=1e-6)
+
+
+def test_the_first_of_several_outputs(tmp_path):
+    model = linear()
+    extra = keras.layers.Dense(3)(model.layers[1].output)
+    keras_cnns.export(keras.Model(model.input, [model.output, extra]), tmp_path / "saved")
+    assert call(tmp_path / "saved", "serving_default", noise(1, 4, 4, 3))["probabilities"].shape == (1, 7)
+
+
+def test_fewer_than_five_classes_and_numbers_for_names(tmp_path):
+    keras_cnns.export(linear(classes=3), tmp_path / "saved")
+    outputs = call(tmp_path / "saved", "serving_default", noise(1, 4, 4, 3))
+    assert outputs["labels"].shape == (1, 3)
+    assert [int(label) for label in outputs["labels"][0]] == outputs["classes"][0].tolist()
+
+
+def test_mixed_precision(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = keras_cnns.resnet_cifar(8)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    keras_cnns.export(model, tmp_path / "saved", Preprocessing(32, mean=120, scale=0.01))
+    outputs = call(tmp_path / "saved", "serving_default", noise(2, 40, 40, 3))
+    assert outputs["probabilities"].dtype == "float32"
+    np.testing.assert_allclose(outputs["probabilities"].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_a_network_of_any_input_size_needs_preprocessing(tmp_path):
+    model = keras_cnns.resnet_cifar(8, input_shape=(None, None, 3))
+    with pytest.raises(ValueError, match="images of any size; preprocessing must say"):
+        keras_cnns.export(model, tmp_path / "saved")
+    keras_cnns.export(model, tmp_path / "saved", Preprocessing((24, 40)))
+    assert call(tmp_path / "saved", "serving_default", noise(1, 9, 9, 3))["classes"].shape == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": ["ant"]}, "labels has 1 names; linear has 7 classes"),
+        ({"preprocessing": Preprocessing(5)}, r"gives \(5, 5\) pixels; linear takes \(4, 4\)"),
+        ({"format": "h5"}, "format is 'h5'; it must be one of 'saved_model', 'onnx'"),
+        ({"model": keras.Sequential(name="empty")}, "empty must be built"),
+        ({"model": linear(channels=4)}, "one input of grey or RGB images"),
+        ({"model": keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 1)])}, "only logits"),
+    ],
+)
+def test_what_cannot_be_exported(arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        keras_cnns.export(**{"model": linear(), "path": tmp_path / "saved", **arguments})
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_earlier_export_stays_unless_forced(tmp_path):
+    keras_cnns.export(linear(), tmp_path / "saved", labels=NAMES)
+    with pytest.raises(FileExistsError, match="--force"):
+        keras_cnns.export(linear(classes=3), tmp_path / "saved")
+    assert call(tmp_path / "saved", "serving_default", noise(1, 4, 4, 3))["probabilities"].shape == (1, 7)
+    keras_cnns.export(linear(classes=3), tmp_path / "saved", force=True)
+    assert call(tmp_path / "saved", "serving_default", noise(1, 4, 4, 3))["probabilities"].shape == (1, 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+
+
+def test_force_replaces_nothing_but_exports(tmp_path):
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / "one.jpg").write_bytes(b"precious")
+    (tmp_path / "model.keras").write_bytes(b"precious")
+    for name in ("photographs", "model.keras"):
+        with pytest.raises(FileExistsError, match=f"{name} is no SavedModel"):
+            keras_cnns.export(linear(), tmp_path / name, force=True)
+    assert (tmp_path / "photographs" / "one.jpg").read_bytes() == b"precious"
+
+
+def test_a_failure_leaves_the_old_one(tmp_path):
+    old = tmp_path / "deep" / "old.onnx"
+    with replacing(old, force=False) as new:
+        new.write_text("old")
+    with pytest.raises(RuntimeError), replacing(old, force=True) as new:
+        new.write_text("half")
+        raise RuntimeError
+    with pytest.raises(FileNotFoundError), replacing(old, force=True):
+        pass  # nothing was written
+    assert old.read_text() == "old" and len(list(old.parent.iterdir())) == 1
+
+
+def test_a_run_and_a_keras_file_are_sources(tmp_path):
+    model, preprocessing = linear(), Preprocessing(4, mean=3)
+    model.save(tmp_path / "model.keras")
+    (tmp_path / "preprocessing.json").write_text(json.dumps(keras.saving.serialize_keras_object(preprocessing)))
+    (tmp_path / "record.json").write_text(json.dumps({"data": {"labels": NAMES}}))
+    loaded, again, labels = load_source(tmp_path)
+    images = noise(2, 4, 4, 3)
+    np.testing.assert_array_equal(loaded(again(images)), model(preprocessing(images)))
+    assert labels == NAMES
+    loaded, again, labels = load_source(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(np.float32(images)), model(np.float32(images)))
+    assert again is labels is None
+    with pytest.raises(ValueError, match=r"elsewhere is neither a \.keras file nor"):
+        load_source(tmp_path / "elsewhere")
+
+
+def test_onnx_without_its_packages(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(ImportError, match=r"pip install keras_cnns\[onnx\]"):
+        keras_cnns.export(linear(), tmp_path / "linear.onnx", format="onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def run_onnx(path, images):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert [put.name for put in session.get_inputs()] == ["images"]
+    return dict(zip([out.name for out in session.get_outputs()], session.run(None, {"images": images}), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["alexnet", "resnet_cifar", "mixed"])
+def test_onnx_gives_the_networks_probabilities(family, tmp_path):
+    pytest.importorskip("tf2onnx")
+    keras.utils.set_random_seed(1)
+    if family == "alexnet":
+        model = keras_cnns.alexnet((64, 64, 3), classes=7)
+        preprocessing = Preprocessing(64, shorter_side=70, mean=(9, 8, 7))
+    else:
+        keras.config.set_dtype_policy("mixed_bfloat16" if family == "mixed" else "float32")
+        model = keras_cnns.resnet_cifar(20, classes=7)
+        keras.config.set_dtype_policy("float32")
+        preprocessing = Preprocessing(32, mean=noise(32, 32, 3), scale=0.01)
+    keras_cnns.export(model, tmp_path / "model.onnx", preprocessing, NAMES, format="onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+    images = noise(3, *preprocessing.size, 3)
+    outputs = run_onnx(tmp_path / "model.onnx", images)
+    expected = softmax(np.array(model((images - preprocessing.mean) * np.float32(preprocessing.scale))))
+    np.testing.assert_allclose(outputs["probabilities"], expected, rtol=0.2 if family == "mixed" else 1e-4)
+    best = np.argsort(-outputs["probabilities"])[:, :5]
+    np.testing.assert_array_equal(outputs["classes"], best)
+    assert outputs["labels"].tolist() == [[NAMES[i] for i in row] for row in best]
+
+
+@pytest.mark.slow
+def test_an_onnx_file_that_differs_is_not_kept(tmp_path, monkeypatch):
+    pytest.importorskip("tf2onnx")
+    resize = Preprocessing.resize
+    monkeypatch.setattr(Preprocessing, "resize", lambda self, images: 0.9 * resize(self, images))
+    with pytest.raises(ValueError, match=r"differ from the SavedModel's by .*, more than 1e-4"):
+        keras_cnns.export(linear(), tmp_path / "linear.onnx", Preprocessing(4, scale=0.01), format="onnx")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,135 @@
+"""The command line: what it prints, and its exit codes."""
+
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import keras_cnns
+from keras_cnns.__main__ import main
+from keras_cnns.layers import Preprocessing
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run's folder: a network that names the strongest of red, green and blue."""
+    folder = tmp_path_factory.mktemp("run")
+    image = keras.Input((4, 4, 3))
+    colours = keras.layers.Dense(3, use_bias=False, name="fc")
+    model = keras.Model(image, colours(keras.layers.GlobalAveragePooling2D()(image)), name="colours")
+    colours.set_weights([np.eye(3)])
+    model.save(folder / "model.keras")
+    preprocessing = keras.saving.serialize_keras_object(Preprocessing(4, scale=1 / 255))
+    (folder / "preprocessing.json").write_text(json.dumps(preprocessing))
+    (folder / "record.json").write_text(json.dumps({"data": {"labels": ["red", "green", "blue"]}}))
+    for name, colour in {"r.png": (255, 0, 0), "b.jpg": (0, 0, 255)}.items():
+        Image.new("RGB", (9, 7), colour).save(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def saved(run):
+    assert main(["export", str(run), str(run / "saved")]) == 0
+    return run / "saved"
+
+
+def test_list_names_every_builder(capsys):
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"{name}(" in printed for name in keras_cnns.builders())
+    assert "export(" not in printed
+    assert "cifar_resnet20" in printed
+
+
+def test_describe_counts_and_compares(capsys):
+    assert main(["describe", "cifar_resnet20"]) == 0
+    printed = capsys.readouterr().out
+    assert "269,722 trainable parameters, 271,098 with moving statistics" in printed  # the paper folder's
+    assert "equals the paper's" in printed
+
+
+def test_describe_a_variant_that_no_paper_prints(capsys):
+    assert main(["describe", "resnet_cifar", "depth=14", "classes=5"]) == 0
+    assert "No paper prints this variant" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resnet_cifra"], "there is no network 'resnet_cifra'; did you mean .*resnet_cifar"),
+        (["export"], "there is no network 'export'"),
+        (["resnet_cifar", "depth"], "'depth' is not of the form key=value"),
+        (["alexnet", "deep=20"], "alexnet: .*'deep'; its arguments are"),
+        (["resnet_cifar", "depth=21"], "depth is 21; it must be 6n"),
+    ],
+)
+def test_describe_tells_what_was_wrong(arguments, message, capsys):
+    assert main(["describe", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert re.match(f"error: .*{message}", printed.err) and len(printed.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["export"], ["predict", "saved"]])
+def test_a_call_that_is_no_call(arguments):
+    with pytest.raises(SystemExit) as error:
+        main(arguments)
+    assert error.value.code == 2
+
+
+def test_export_a_run_then_predict(run, saved, capsys):
+    capsys.readouterr()
+    assert main(["predict", str(saved), str(run / "r.png"), str(run / "b.jpg")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[4]) == (str(run / "r.png"), str(run / "b.jpg"))
+    # softmax of (1, 0, 0): e / (e + 2) = 0.5761 and 1 / (e + 2) = 0.2119
+    assert [line.split() for line in lines[1:4]] == [["57.61%", "red"], ["21.19%", "green"], ["21.19%", "blue"]]
+    assert lines[5].split()[1] == "blue"
+
+
+def test_export_again_needs_force(run, saved, capsys):
+    assert main(["export", str(run), str(saved)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert main(["export", str(run), str(saved), "--force"]) == 0
+
+
+def test_export_a_keras_file(run, tmp_path):
+    assert main(["export", str(run / "model.keras"), str(tmp_path / "saved")]) == 0
+    outputs = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"](
+        tf.constant(np.uint8([[[[1, 2, 3]]]]))
+    )
+    assert [label.decode() for label in outputs["labels"].numpy()[0]] == ["2", "1", "0"]
+
+
+def test_export_nothing(tmp_path, capsys):
+    assert main(["export", str(tmp_path / "nothing"), str(tmp_path / "saved")]) == 2
+    assert "neither a .keras file nor" in capsys.readouterr().err
+
+
+def test_predict_goes_on_past_bad_images(run, saved, capsys, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes((run / "b.jpg").read_bytes()[:300])
+    capsys.readouterr()
+    assert main(["predict", str(saved), str(broken), str(tmp_path / "gone.png"), str(run / "r.png")]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[0] == str(run / "r.png")
+    first, second = printed.err.splitlines()
+    assert first == f"error: {broken}: no whole JPEG, PNG, BMP or GIF image."
+    assert second == f"error: {tmp_path / 'gone.png'}: No such file or directory."
+
+
+def test_predict_nothing(run, saved, capsys, tmp_path):
+    assert main(["predict", str(saved), str(tmp_path / "gone.png")]) == 2
+    assert "there is no image" in capsys.readouterr().err
+    assert main(["predict", str(tmp_path), str(run / "r.png")]) == 2
+    assert "is no SavedModel" in capsys.readouterr().err
+
+
+def test_predict_by_a_saved_model_of_another_kind(run, capsys, tmp_path):
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    assert main(["predict", str(tmp_path / "other"), str(run / "r.png")]) == 2
+    assert "was not written by `export`" in capsys.readouterr().err
