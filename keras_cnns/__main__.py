@@ -12,7 +12,6 @@ import tensorflow as tf
 import keras_cnns
 from keras_cnns.export import load_source
 from keras_cnns.inspection import diagram, layer_table, measured_receptive_field, receptive_field
-from keras_cnns.inspection.diagram import FORMATS
 from keras_cnns.inspection.paper_table import cell, compare, find_table, paper_rows, paper_tables
 from keras_cnns.inspection.receptive_field import receptive_fields
 
@@ -163,8 +162,6 @@ def show_receptive_field(options):
 
 
 def draw_diagram(options):
-    if Path(options.out).suffix.lower() not in FORMATS:
-        raise ValueError(f"--out is {options.out!r}; it must end in one of {', '.join(FORMATS)}.")
     builder, arguments = find_network(options.network, options.argument)
     diagram(builder(**arguments), options.out)
     print(options.out)

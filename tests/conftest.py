@@ -1,8 +1,10 @@
-"""Two CPU devices for every test, so that strategies can be tested on any machine; it must be said before TensorFlow starts."""
+"""Two CPU devices for every test, so that strategies can be tested anywhere; to be set before TensorFlow starts."""
 
 import keras
 import pytest
 import tensorflow as tf
+
+from keras_cnns.training import mirrored
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -10,7 +12,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 @pytest.fixture
 def two_replicas():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return mirrored(2)
 
 
 @pytest.fixture

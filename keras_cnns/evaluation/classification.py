@@ -1,5 +1,7 @@
 """Test errors of a classifier."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -23,11 +25,12 @@ def classification_errors(model, batches, strategy=None):
         if crops > 1:
             images = tf.reshape(images, tf.concat([[-1], tf.shape(images)[2:]], axis=0))
         logits = tf.nest.flatten(model(images, training=False))[0]
-        probabilities = tf.reduce_mean(tf.reshape(tf.nn.softmax(logits), (-1, crops, logits.shape[-1])), axis=1)
-        right = tf.gather(probabilities, labels, axis=1, batch_dims=1)
+        each = tf.reshape(tf.nn.log_softmax(logits), (-1, crops, logits.shape[-1]))
+        mean = tf.reduce_logsumexp(each, axis=1) - math.log(crops)  # log of the crops' mean probability
+        right = tf.gather(mean, labels, axis=1, batch_dims=1)
         # Ties count against the network: a constant output is never right.
-        rank = tf.reduce_sum(tf.cast(probabilities >= right[:, None], tf.int32), axis=1)  # 0 where not a number
-        loss = tf.reduce_sum(-tf.math.log(right + 1e-12))
+        rank = tf.reduce_sum(tf.cast(mean >= right[:, None], tf.int32), axis=1)  # 0 where not a number
+        loss = -tf.reduce_sum(right)
         return tf.stack([loss, number(rank == 1), number((rank >= 1) & (rank <= 5)), number(rank >= 0)])
 
     @tf.function(reduce_retracing=True)

@@ -160,17 +160,18 @@ class Call:
     arguments: object
 
 
-def calls_of(model, inputs=None):
-    """The calls of a model's layers, each after those it depends on; `inputs` if it is called inside another model.
+def calls_of(model):
+    """The calls of a model's layers, each after those it depends on.
 
     Raises:
         ValueError: the model is not built, or is no graph of layers (neither functional nor sequential).
     """
-    calls, _ = open_calls(model, inputs)
+    calls, _ = open_calls(model)
     return calls
 
 
-def open_calls(model, inputs):
+def open_calls(model, inputs=None):
+    """The calls, and the outputs as (call, which of its outputs); `inputs` if it is called inside another model."""
     graph = model._functional if isinstance(model, keras.Sequential) else model
     if not hasattr(graph, "_nodes_by_depth"):
         raise ValueError(f"{getattr(model, 'name', model)} is not a built functional or sequential Keras model.")
@@ -280,6 +281,7 @@ MEETING = (
     keras.layers.Minimum,
     keras.layers.Concatenate,
 )
+OPERATIONS = ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate", "Relu")  # bare ones, such as x + y
 PIXEL_BY_PIXEL = (
     keras.layers.Dense,
     keras.layers.Activation,
@@ -327,7 +329,7 @@ def next_fields(call, given):
         return f"{refused} works along axis {layer.axis}, not along the channels."
     if isinstance(layer, WHOLE_MAP):
         return tuple(field.whole(side) for field, side in zip(given[0], shape[1:3], strict=True))
-    if isinstance(layer, MEETING):
+    if isinstance(layer, MEETING) or (type(layer).__name__ in OPERATIONS and not isinstance(layer, keras.layers.Layer)):
         if any(len({fields[axis].stride for fields in given}) > 1 for axis in (0, 1)):
             return f"{refused} joins maps of different strides."
         return union(given)

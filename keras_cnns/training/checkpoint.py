@@ -54,7 +54,7 @@ class Checkpoints:
             try:
                 self.checkpoint.read(str(self.folder / f"step-{step}")).assert_consumed()
                 return step, json.loads(self.notes.numpy())
-            except (tf.errors.OpError, AssertionError, ValueError) as error:
+            except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
                 reason = str(error).splitlines()[0]
                 print(f"checkpoint {self.folder / f'step-{step}'} cannot be read: {reason}", file=sys.stderr)
         if steps:

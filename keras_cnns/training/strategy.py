@@ -1,5 +1,7 @@
 """Which devices a run uses, and how."""
 
+import functools
+
 import tensorflow as tf
 
 # XLA halves the training speed of these networks on CPU, and Keras's "auto" would switch it on with one GPU.
@@ -26,4 +28,10 @@ def mirrored(replicas=None):
     replicas = replicas or (len(devices) if kind == "GPU" else 1)
     if not 1 <= replicas <= len(devices):
         raise ValueError(f"replicas is {replicas}; there are {len(devices)} {kind} devices.")
-    return tf.distribute.MirroredStrategy(devices[:replicas])
+    return strategy_over(tuple(devices[:replicas]))
+
+
+@functools.cache
+def strategy_over(devices):
+    """One strategy for the same devices: the collective operations of two would be taken for one another."""
+    return tf.distribute.MirroredStrategy(devices)

@@ -69,7 +69,7 @@ def test_neurons_of_each_layer(network):
 
 
 def test_initial_weights_and_biases(network):
-    """Section 5: weights from N(0, 0.01^2); biases 1 in conv2, conv4, conv5 and the hidden dense layers, 0 elsewhere."""
+    """Section 5: weights from N(0, 0.01^2); biases 1 in conv2, 4, 5 and the hidden dense layers, else 0."""
     ones = {"conv2", "conv4", "conv5", "fc6", "fc7"}
     for layer in network.layers:
         if layer.weights and layer.name.startswith(("conv", "fc")):

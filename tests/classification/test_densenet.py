@@ -67,10 +67,10 @@ def test_a_network_without_a_size_takes_any():
 
 @pytest.mark.parametrize("bottleneck", [False, True])
 def test_dropout_follows_every_convolution_but_the_first(bottleneck):
-    rows = layer_table(densenet_cifar(40, 4, bottleneck, dropout=0.2))
+    rows = layer_table(densenet_cifar(16, 4, bottleneck, dropout=0.2))
     after = [rows[i + 1].kind for i, row in enumerate(rows) if row.kind == "conv"]
-    assert after == ["bn"] + 38 * ["dropout"]  # 40 less the first and the classifier
-    assert all(row.kind != "dropout" for row in layer_table(densenet_cifar(40, 4, bottleneck)))
+    assert after == ["bn"] + 14 * ["dropout"]  # 16 less the first and the classifier
+    assert all(row.kind != "dropout" for row in layer_table(densenet_cifar(16, 4, bottleneck)))
     rates = [layer.rate for layer in densenet_cifar(10, 4, dropout=0.2).layers if hasattr(layer, "rate")]
     assert rates == 8 * [0.2]
 

@@ -108,7 +108,7 @@ def test_every_kind_of_layer_by_hand(parts, size, stride, offset):
 
 
 def test_upsampling_by_steps_is_exact_for_every_pixel():
-    """A stride below one pixel is a fraction; of the three phases of a threefold upsampling the largest field counts."""
+    """A stride below one pixel is a fraction; of the phases of an upsampling the largest field counts."""
     model = stack(layers.UpSampling2D(3), layers.Conv2D(1, 2))
     # Pixel 0 sees upsampled pixels 0 and 1: one of the image; pixel 2 sees 2 and 3: two.
     assert receptive_field(model, model.layers[-1]) == (2, Fraction(1, 3), 0)
@@ -136,6 +136,13 @@ def test_branches_count_at_their_largest():
     model = keras.Model(image, summed)
     for name, size in [("b1", 1), ("b5", 5), ("pool", 3), ("joined", 5), ("y", 7), ("shortcut", 5), ("sum", 7)]:
         check(model, name, size, 1, -(size // 2))
+
+
+def test_bare_operations():
+    image = keras.Input((32, 32, 4))
+    x = layers.Conv2D(4, 3, padding="same")(image)
+    x = layers.Activation("relu", name="sum")(keras.ops.relu(x) + 2 * image)
+    check(keras.Model(image, x), "sum", 3, 1, -1)
 
 
 def test_branches_to_either_side_are_united():
@@ -189,7 +196,7 @@ def test_resnet_cifar():
     assert receptive_field(keras_cnns.resnet_cifar(14, input_shape=(None, None, 3)), "fc") == (None, None, 0)
 
 
-def test_the_gradient_reaches_through_a_thousand_layers():
+def test_the_gradient_reaches_through_a_hundred_layers():
     """Fields larger than the image are cut at its edge; no product of a hundred kernels underflows."""
     model = keras_cnns.resnet_cifar(110)
     assert receptive_field(model, "s1_b18_add").size == 3 + 36 * 2
@@ -316,9 +323,9 @@ def test_what_cannot_be_known_is_refused():
         receptive_field(model, "mixed")
     latent = keras.Input((100,), name="latent")
     model = keras.Model(latent, layers.Dense(3, name="fc")(latent))
-    with pytest.raises(ValueError, match="input 'latent' of shape .* is no image"):
+    with pytest.raises(ValueError, match="input 'latent' of shape"):
         receptive_field(model, "fc")
-    with pytest.raises(ValueError, match="'fc' of .* depends on no image"):
+    with pytest.raises(ValueError, match="depends on no image"):
         measured_receptive_field(model, "fc")
 
 

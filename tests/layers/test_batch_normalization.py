@@ -39,7 +39,7 @@ def batch(shape, seed=0):
 
 
 def twins(shape, oracle=None, **arguments):
-    """Keras's layer (in the `oracle`'s precision) and ours, with the same weights, none of them at its initial value."""
+    """Keras's layer (in the `oracle`'s precision) and ours with the same weights, none at its initial value."""
     precision = {"dtype": oracle} if oracle else {}
     layers = [keras.layers.BatchNormalization(**(arguments | precision)), BatchNormalization(**arguments)]
     random = np.random.default_rng(1)

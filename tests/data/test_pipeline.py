@@ -1,0 +1,211 @@
+"""Batches that begin anywhere, from every source, and images that cannot be read."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_cnns.data import digits, folder_images, statistics, tfds_images
+from keras_cnns.data.augmentation import centre_crop, pad_and_crop, random_flip, resize_shorter_side
+
+skimage_data = pytest.importorskip("skimage.data")
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Photographs of scikit-image, cut into overlapping pieces of different sizes, by class."""
+    for number, name in enumerate(PHOTOGRAPHS):
+        photograph = getattr(skimage_data, name)()
+        (tmp_path / name).mkdir()
+        for piece in range(5):
+            cut = photograph[10 * piece : 200 + 5 * piece, 15 * piece : 260 + piece]
+            if (number + piece) % 2:
+                (tmp_path / name / f"{piece}.png").write_bytes(tf.io.encode_png(cut).numpy())
+            else:
+                (tmp_path / name / f"{piece}.jpg").write_bytes(tf.io.encode_jpeg(cut).numpy())
+    return tmp_path
+
+
+def square(images):
+    return images.each(resize_shorter_side(64), centre_crop(64))
+
+
+def equal(one, two):
+    for (images, labels), (others, their_labels) in zip(one, two, strict=True):
+        np.testing.assert_array_equal(images, others)
+        np.testing.assert_array_equal(labels, their_labels)
+
+
+def augmented_digits():
+    return digits("train").map(pad_and_crop(4), random_flip)
+
+
+def augmented_folder(folder):
+    return square(folder_images(folder, "train")).map(pad_and_crop(4), random_flip)
+
+
+@pytest.mark.parametrize("source", ["memory", "stream"])
+def test_batches_from_any_step_on_are_those_of_the_whole_epoch(source, folder):
+    images = augmented_digits() if source == "memory" else augmented_folder(folder)
+    size = 128 if source == "memory" else 3
+    epoch = {"seed": 3, "epoch": 2, "shuffle": True, "drop_remainder": True}
+    whole = list(images.batches(size, count=7, **epoch))
+    equal(whole, images.batches(size, count=7, **epoch))
+    equal(whole[4:], images.batches(size, skip=4, count=3, **epoch))
+    other = next(iter(images.batches(size, **{**epoch, "epoch": 3})))
+    assert not np.array_equal(whole[0][0], other[0])
+
+
+def test_an_epoch_has_every_image_once_and_starts_over_only_when_asked():
+    images = digits("test")
+    labels = np.concatenate([labels for _, labels in images.batches(300, shuffle=True)])
+    assert sorted(labels) == sorted(images.arrays[1]) and len(labels) == 1000
+    assert [len(labels) for _, labels in images.batches(300)] == [300, 300, 300, 100]
+    assert [len(labels) for _, labels in images.batches(300, drop_remainder=True)] == [300, 300, 300]
+    assert len(list(images.batches(300, drop_remainder=True, count=5))) == 5
+
+
+def test_augmentation_of_an_image_does_not_depend_on_its_batch():
+    images = augmented_digits()
+    small = np.concatenate([batch for batch, _ in images.batches(100, seed=1, count=4)])
+    large = np.concatenate([batch for batch, _ in images.batches(400, seed=1, count=1)])
+    np.testing.assert_array_equal(small, large)
+
+
+def test_digits_are_4000_and_1000_real_ones_of_every_class():
+    train, test = digits("train"), digits("test", channels=3)
+    assert train.arrays[0].shape == (4000, 32, 32, 1) and test.arrays[0].shape == (1000, 32, 32, 3)
+    assert (np.bincount(train.arrays[1]) == 400).all() and (np.bincount(test.arrays[1]) == 100).all()
+    both = {image.tobytes() for image in train.arrays[0]} & {image[..., :1].tobytes() for image in test.arrays[0]}
+    assert not both  # nothing is trained on and tested on
+    assert (train.arrays[0][:, :2] == 0).all() and train.arrays[0].max() == 255
+
+
+def test_a_folder_by_class(folder):
+    train, test = folder_images(folder, "train"), folder_images(folder, "test")
+    assert train.labels == test.labels == list(PHOTOGRAPHS)
+    assert (len(train), len(test)) == (16, 4)
+    names = [{name for _, name, _, _ in each.records().as_numpy_iterator()} for each in (train, test)]
+    assert len(names[0] | names[1]) == 20 and not names[0] & names[1]
+    images, labels = next(iter(square(test).batches(8)))
+    assert images.shape == (4, 64, 64, 3) and images.dtype == tf.uint8
+    assert sorted(labels.numpy()) == [0, 1, 2, 3]
+
+
+def test_a_folder_divided_into_train_and_val(folder, tmp_path):
+    root = tmp_path / "divided"
+    root.mkdir()
+    for part, names in (("train", PHOTOGRAPHS), ("val", PHOTOGRAPHS)):
+        for name in names:
+            (root / part / name).mkdir(parents=True)
+            (root / part / name / "a.jpg").write_bytes(tf.io.encode_jpeg(skimage_data.chelsea()).numpy())
+    assert len(folder_images(root, "train")) == len(folder_images(root, "test")) == 4
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
+def test_a_corrupt_image_is_named_counted_and_left_out(folder, damage, capfd):
+    victims = [next((folder / "coffee").glob("2.*")), next((folder / "rocket").glob("3.*"))]
+    for victim in victims:
+        data = {"truncated": victim.read_bytes()[:400], "text": b"not an image", "empty": b""}[damage]
+        victim.write_bytes(data)
+    seen = []
+    for split in ("train", "test"):
+        images = square(folder_images(folder, split))
+        seen.append(sum(len(labels) for _, labels in images.batches(3)))
+        list(images.batches(3, epoch=1))
+        seen.append(sorted(images.corrupt))
+    assert seen[0] + seen[2] == 18
+    assert sorted(seen[1] + seen[3]) == sorted(map(str, victims))  # each once, though read twice
+    message = capfd.readouterr().err
+    assert all(message.count(f"{victim} cannot be decoded") == 1 for victim in victims)
+
+
+def test_strict_makes_a_corrupt_image_fatal(folder):
+    victim = next((folder / "coffee").glob("2.*"))
+    victim.write_bytes(b"nothing")
+    with pytest.raises(tf.errors.OpError, match="--strict"):
+        for split in ("train", "test"):
+            list(square(folder_images(folder, split, strict=True)).batches(3))
+
+
+def test_a_resumed_epoch_with_corrupt_images_goes_on_where_it_was(folder):
+    next((folder / "coffee").glob("2.*")).write_bytes(b"nothing")
+    epoch = {"seed": 3, "shuffle": True, "drop_remainder": True}
+    whole = list(augmented_folder(folder).batches(3, count=9, **epoch))  # 15 or 16 images: it starts over
+    equal(whole[5:], augmented_folder(folder).batches(3, skip=5, count=4, **epoch))
+
+
+def test_grey_rgba_and_16_bit_images_become_rgb(folder):
+    extra = folder / "chelsea"
+    for file in extra.iterdir():
+        file.unlink()
+    photograph = skimage_data.chelsea()
+    (extra / "grey.png").write_bytes(tf.io.encode_png(photograph[..., :1]).numpy())
+    (extra / "rgba.png").write_bytes(tf.io.encode_png(np.dstack([photograph, photograph[..., 0]])).numpy())
+    (extra / "deep.png").write_bytes(tf.io.encode_png(photograph.astype("uint16") * 256).numpy())
+    images = square(folder_images(folder, "train"))
+    assert sum(len(labels) for _, labels in images.batches(4)) == len(images)
+    assert not images.corrupt
+
+
+def test_a_folder_that_will_not_do_is_refused(tmp_path, folder):
+    with pytest.raises(ValueError, match="is not a folder"):
+        folder_images(tmp_path / "nowhere", "train")
+    (tmp_path / "flat").mkdir()
+    with pytest.raises(ValueError, match="one a class"):
+        folder_images(tmp_path / "flat", "train")
+    (tmp_path / "flat").rmdir()
+    (folder / "unicorn").mkdir()
+    with pytest.raises(ValueError, match=r"unicorn has no train images"):
+        folder_images(folder, "train")
+
+
+def test_tfds_offline_in_memory_and_streamed(tmp_path):
+    """A data set prepared in a folder, read without a network: one of small equal images, one of photographs."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    digits_images, digits_labels = digits("train").arrays
+    photographs = [getattr(skimage_data, name)() for name in PHOTOGRAPHS]
+    for name, images, labels, shape in (
+        ("small_digits", digits_images[:50], digits_labels[:50], (32, 32, 1)),
+        ("photographs", photographs, [0, 1, 2, 3], (None, None, 3)),
+    ):
+        classes = 10 if name == "small_digits" else 4
+        features = {"image": tfds.features.Image(shape=shape), "label": tfds.features.ClassLabel(num_classes=classes)}
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name=name,
+            version="1.0.0",
+            features=tfds.features.FeaturesDict(features),
+            split_datasets={
+                "train": [{"image": image, "label": int(label)} for image, label in zip(images, labels, strict=True)]
+            },
+            data_dir=str(tmp_path),
+            disable_shuffling=True,
+        )
+    small = tfds_images("small_digits", "train", str(tmp_path))
+    np.testing.assert_array_equal(small.arrays[0], digits_images[:50])
+    assert "small_digits/1.0.0 train, 50 images" in small.description
+
+    large = tfds_images("photographs", "train", str(tmp_path))
+    assert large.arrays is None
+    order = {"seed": 1, "shuffle": True, "count": 3}
+    equal(square(large).batches(2, **order), square(large).batches(2, **order))
+    originals = [image.shape for _, _, image, _ in large.records().as_numpy_iterator() if isinstance(image, np.ndarray)]
+    assert not originals  # they stay encoded until they are needed
+
+    with pytest.raises(ValueError, match="has no split 'test'; it has train"):
+        tfds_images("photographs", "test", str(tmp_path))
+    with pytest.raises(ValueError, match="'no_such_set' is not prepared in"):
+        tfds_images("no_such_set", "train", str(tmp_path))
+
+
+def test_statistics_are_numpys():
+    images = digits("test")
+    mean, covariance = statistics(images, batch_size=300)
+    np.testing.assert_allclose(mean, images.arrays[0].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(covariance, [[images.arrays[0].astype("float64").var()]], rtol=1e-5)
+    photograph = skimage_data.coffee()
+    three = digits("test", channels=3)
+    three.arrays = (np.stack([photograph[:300, :300], photograph[100:, 300:]]), np.array([0, 1]))
+    three.size = 2
+    _, covariance = statistics(three)
+    np.testing.assert_allclose(covariance, np.cov(three.arrays[0].reshape(-1, 3).T, bias=True), rtol=1e-4)

@@ -1,0 +1,83 @@
+"""The papers' SGD, against the formula written out and against Keras."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_cnns.training import SGD, step_decay
+
+
+def by_hand(w, gradients, rates, momentum, l2):
+    """v = m v - lr (g + l2 w), w = w + v: AlexNet, section 5."""
+    v = 0.0
+    for g, rate in zip(gradients, rates, strict=True):
+        v = momentum * v - rate * (g + l2 * w)
+        w = w + v
+    return w
+
+
+@pytest.mark.parametrize(("momentum", "l2"), [(0.9, 5e-2), (0.9, 0.0), (0.0, 5e-2)])
+def test_is_the_papers_update(momentum, l2):
+    generator = np.random.default_rng(0)
+    start, gradients = generator.normal(size=(4, 3)).astype("float32"), generator.normal(size=(6, 4, 3))
+    variable = keras.Variable(start, name="kernel")
+    optimizer = SGD(step_decay(0.1, at=(3,)), momentum=momentum, l2=l2)
+    for gradient in gradients:
+        optimizer.apply([tf.constant(gradient, tf.float32)], [variable])
+    # "Divided by 10 after 3 steps": the fourth is the first with the smaller rate.
+    expected = by_hand(start, gradients, [0.1, 0.1, 0.1, 0.01, 0.01, 0.01], momentum, l2)
+    np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_without_decay_is_keras_own(nesterov):
+    ours, theirs = (keras.Variable(np.ones((5, 5), "float32"), name="kernel") for _ in range(2))
+    generator = np.random.default_rng(0)
+    a, b = SGD(0.05, 0.9, nesterov=nesterov), keras.optimizers.SGD(0.05, 0.9, nesterov=nesterov)
+    for _ in range(5):
+        gradient = tf.constant(generator.normal(size=(5, 5)), tf.float32)
+        a.apply([gradient], [ours])
+        b.apply([gradient], [theirs])
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-7)
+
+
+def test_decay_leaves_out_the_variables_it_is_told_to():
+    variables = [keras.Variable(np.ones(3, "float32"), name=name) for name in ("kernel", "bias", "gamma")]
+    optimizer = SGD(0.1, momentum=0.9, l2=0.5, undecayed=("bias", "gamma"))
+    optimizer.apply([tf.zeros(3)] * 3, variables)
+    assert [float(variable[0]) for variable in variables] == [pytest.approx(0.95), 1.0, 1.0]
+
+
+def test_two_replicas_sum_their_gradients_and_decay_once(two_replicas):
+    with two_replicas.scope():
+        variable = keras.Variable(np.ones(2, "float32"), name="kernel")
+        optimizer = SGD(0.1, momentum=0.9, l2=0.5)
+        optimizer.build([variable])
+
+    @tf.function
+    def step():
+        def replica():
+            number = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
+            optimizer.apply([tf.fill([2], 1.0 + number)], [variable])
+
+        two_replicas.run(replica)
+
+    step()
+    step()
+    expected = by_hand(np.ones(2), [3.0, 3.0], [0.1, 0.1], 0.9, 0.5)
+    for copy in variable.value.values:
+        np.testing.assert_allclose(copy.numpy(), expected, rtol=1e-4)
+
+
+def test_is_saved_with_its_model(save_and_load):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(SGD(0.1, momentum=0.8, nesterov=True, l2=1e-3, undecayed=("bias",)), "mse")
+    again = save_and_load(model).optimizer
+    assert (again.momentum, again.nesterov, again.l2, again.undecayed) == (0.8, True, 1e-3, ("bias",))
+
+
+def test_step_decay_drops_where_it_says():
+    schedule = step_decay(0.1, at=(32_000, 48_000), warm_up=(0.01, 400))
+    rates = [float(schedule(step)) for step in (0, 399, 400, 31_999, 32_000, 47_999, 48_000, 63_999)]
+    np.testing.assert_allclose(rates, [0.01, 0.01, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rtol=1e-6)
