@@ -12,7 +12,7 @@ import tensorflow as tf
 import keras_cnns
 from keras_cnns.export import load_source
 from keras_cnns.inspection import diagram, layer_table, measured_receptive_field, receptive_field
-from keras_cnns.inspection.paper_table import cell, compare, find_table, paper_rows, paper_tables
+from keras_cnns.inspection.paper_table import cell, compare, find_table, paper_rows, paper_tables, parse_call
 from keras_cnns.inspection.receptive_field import receptive_fields
 
 
@@ -63,20 +63,18 @@ def list_networks(options):
     for name in keras_cnns.builders():
         print(f"{name}{inspect.signature(getattr(keras_cnns, name))}")
     print("\nPrinted by a paper:")
-    for name, call in paper_tables().items():
-        print(f"  {name:28} {call}")
+    for name, calls in paper_tables().items():
+        print(f"  {name:28} {' = '.join(calls)}")
 
 
 def find_network(name, arguments):
     """The builder and its arguments for a name of `list` and a list of `key=value`."""
     tables = paper_tables()
-    call = tables.get(name, f"{name}()")
-    function, _, values = call.partition("(")
-    if function not in keras_cnns.builders():
+    function, values = (name, {}) if name in keras_cnns.builders() else parse_call(tables.get(name, ["()"])[0])
+    if not function:
         names = sorted({*keras_cnns.builders(), *tables})
         near = difflib.get_close_matches(name, names, n=3) or names
         raise ValueError(f"there is no network {name!r}; did you mean {', '.join(near)}?")
-    values = eval(f"dict({values}")
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if not equals:
@@ -136,15 +134,11 @@ def show_receptive_field(options):
     model = builder(**arguments)
     if not names:
         fields = receptive_fields(model)
-        lines = [["name", "kind", "size", "stride", "offset"]]
+        print(f"{'name':<32}{'kind':<16}{'size':>8}{'stride':>8}{'offset':>8}")
         for row in layer_table(model):
             field = fields[row.name]
-            cells = (
-                [field, "", ""] if isinstance(field, str) else ["-" if part is None else cell(part) for part in field]
-            )
-            lines.append([row.name, row.kind, *cells])
-        for line in lines:
-            print(f"{line[0]:<32}{line[1]:<16}{line[2]:>8}{line[3]:>8}{line[4]:>8}".rstrip())
+            cells = field if isinstance(field, str) else "".join(f"{cell(part) or '-':>8}" for part in field)
+            print(f"{row.name:<32}{row.kind:<16}{cells}")
         return
     measured = measured_receptive_field(model, names[0])
     height, width = measured.image
@@ -156,9 +150,8 @@ def show_receptive_field(options):
         print(f"by arithmetic: {size}, {stride}, offset {cell(field.offset)}")
     except ValueError as error:
         print(f"by arithmetic: {error}")
-    print(
-        f"by gradient:   size {cell(measured.size)}; {unit} sees the box {measured.box} of the {height}x{width} image"
-    )
+    image = f"of the {height}x{width} image"
+    print(f"by gradient:   size {cell(measured.size)}; {unit} sees the box {measured.box} {image}")
 
 
 def draw_diagram(options):

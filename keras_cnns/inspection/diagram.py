@@ -202,8 +202,10 @@ class Box:
             axes.add_patch(face).set(joinstyle="round", zorder=2)
 
         start, line_y = centre - self.head_line / 2, top - up - 0.06 - NAME_LINE / 2
-        for i, line in enumerate(reversed(self.lines)):
-            axes.text(start, line_y - i * NAME_LINE, line, size=NAME, weight="bold", va="center")
+        for i, line in enumerate(self.lines):
+            axes.text(
+                start, line_y - (len(self.lines) - 1 - i) * NAME_LINE, line, size=NAME, weight="bold", va="center"
+            )
         if self.number:
             pill = {"boxstyle": "round,pad=0.15", "facecolor": "#333333", "edgecolor": "none"}
             style = {"size": NAME, "weight": "bold", "color": "white", "bbox": pill}

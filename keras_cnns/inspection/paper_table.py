@@ -1,6 +1,6 @@
 """The papers' tables (`keras_cnns/papers/*.csv`), and a network beside its own.
 
-A table's first line is the call that builds its network. `weights`, `biases` and `gamma_beta` are the paper folder's
+A table's first line is the call that builds its network, or several that build the same. `weights`, `biases` and `gamma_beta` are the paper folder's
 counts; a padding of "0+1" is none before and one after.
 """
 
@@ -15,11 +15,12 @@ COMPARED = [field for field in Row._fields if field != "name"]
 
 
 def paper_tables():
-    """All papers' tables: a dict from name (`vgg_D`) to the call that builds the network (`vgg(configuration='D')`)."""
+    """All papers' tables: a dict from name (`vgg_D`) to the calls that build its network (`["vgg(configuration='D')"]`)."""
     tables = {}
     for file in sorted(resources.files("keras_cnns.papers").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".csv"):
-            tables[file.name.removesuffix(".csv")] = file.read_text().partition("\n")[0].removeprefix("# ")
+            calls = file.read_text().partition("\n")[0].removeprefix("# ")
+            tables[file.name.removesuffix(".csv")] = calls.split(" = ")
     return tables
 
 
@@ -27,6 +28,12 @@ def paper_rows(name):
     """The rows of one paper's table, as dicts of strings; an empty string is what the table does not say."""
     text = (resources.files("keras_cnns.papers") / f"{name}.csv").read_text()
     return list(csv.DictReader(text.splitlines()[1:]))
+
+
+def parse_call(call):
+    """The builder's name and the arguments, a dict, of a call as a table's first line has it."""
+    builder, _, arguments = call.partition("(")
+    return builder, eval(f"dict({arguments}")
 
 
 def find_table(builder, arguments):
@@ -37,10 +44,10 @@ def find_table(builder, arguments):
         call.apply_defaults()
         return {key: value for key, value in call.arguments.items() if key != "name"}
 
-    for name, call in paper_tables().items():
-        function, _, values = call.partition("(")
-        if function == builder.__name__ and bound(eval(f"dict({values}")) == bound(arguments):
-            return name
+    for name, calls in paper_tables().items():
+        for function, theirs in map(parse_call, calls):
+            if function == builder.__name__ and bound(theirs) == bound(arguments):
+                return name
     return None
 
 

@@ -68,11 +68,12 @@ def test_residual_blocks_are_folded():
     check_readable(figure)
     found = words(figure)
     assert [word for word in found if re.fullmatch("×[0-9]+", word)] == ["×18", "×17", "×17"]
-    assert {"s1_b1 …", "s1_b18"} <= set(found) or "s1_b1 … s1_b18" in found
+    assert "s1_b1 … s1_b18" in " ".join(found)
     assert found.count("identity") == 3 and found.count("identity, /2") == 2 and found.count("+") == 5
     assert found.count("3×3, 16") == 2 and found.count("3×3, 32, /2") == 1 and found.count("3×3, 32") == 3
 
 
+@pytest.mark.slow
 def test_a_network_deeper_than_pythons_stack():
     figure = diagram(keras_cnns.resnet_cifar(302))
     assert "×50" in words(figure)
@@ -142,7 +143,7 @@ def test_long_ways_around_are_told_where_they_end():
     figure = diagram(keras.Model(image, x, name="hourglass"))
     check_readable(figure)
     found = words(figure)
-    assert {"from down0a", "from down1a"} <= set(found) or {"from down0d", "from down1d"} <= set(found)
+    assert {"from down0d", "from down1d"} <= set(found)
     assert found.count("×4") == 6
 
 
