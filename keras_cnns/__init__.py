@@ -33,6 +33,7 @@ from keras_cnns.classification import (
 )
 from keras_cnns.export import export
 from keras_cnns.version import __version__ as __version__
+from keras_cnns.weights import load_keras_applications, load_torchvision
 
 __all__ = [
     "alexnet",
@@ -44,6 +45,8 @@ __all__ = [
     "densenet_cifar",
     "export",
     "googlenet",
+    "load_keras_applications",
+    "load_torchvision",
     "overfeat",
     "plain18",
     "plain34",
@@ -61,7 +64,7 @@ __all__ = [
     "zfnet",
 ]
 
-FUNCTIONS = ("export",)  # public names that are not builders
+FUNCTIONS = ("export", "load_keras_applications", "load_torchvision")  # public names that are not builders
 
 
 def builders():

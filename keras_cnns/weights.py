@@ -1,7 +1,7 @@
-"""Weights trained elsewhere, of torchvision and keras.applications, in the networks of this library.
+"""Weights trained elsewhere, by torchvision or keras.applications, in the networks of this library.
 
-Each layer's arrays are found by the other library's names for them, and all are found and compared in shape before the
-first is assigned: weights of another network leave the model as it was.
+A layer's arrays are found by the name that the other library gives it. All are found, and their shapes compared, before
+the first is assigned: what does not fit leaves the model as it was.
 """
 
 import re
@@ -21,93 +21,200 @@ TORCH = {
 
 
 def load_torchvision(model, state_dict):
-    """Load a state dict of torchvision's VGG-11/13/16/19, ResNet or DenseNet, or of a CIFAR ResNet in PyTorch.
+    """Load a state dict of torchvision's VGG, ResNet or DenseNet, or of a CIFAR ResNet in PyTorch.
 
-    The logits are then torchvision's on the same images, as `(batch, height, width, channels)`: RGB, divided by 255,
-    minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225), for torchvision's own weights. torchvision's
-    bottlenecks stride in the 3x3: `resnet50(stride_in="3x3")`. A CIFAR ResNet has the names `conv1, bn1,
-    layer1.0.conv1, ..., linear`, and `layer2.0.shortcut.0` for the projections of option B.
+    The logits are then torchvision's on the same images, which for its published weights are RGB, divided by 255, minus
+    (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225).
 
     Args:
-        model: `vgg11` to `vgg19`, `resnet18` to `resnet152`, `resnet_cifar` or `densenet121` to `densenet201`.
-        state_dict: a mapping of names to arrays or tensors, `module.state_dict()` or a published file's; a `module.` in
-            front of every name, as data-parallel training leaves it, is ignored, and so is `num_batches_tracked`.
+        model: `vgg11`, 13, 16, 19 of an input that ends in 7x7 maps (224 to 255 pixels a side); `resnet18`, 34, or 50,
+            101, 152 with `stride_in="3x3"`, as torchvision has it; `densenet121`, 161, 169, 201; or `resnet_cifar`, for
+            the names `conv1, bn1, layer1.0.conv1, ..., linear`, with `layer2.0.shortcut.0` for option B's projections.
+        state_dict: a mapping of names to arrays or tensors: `module.state_dict()`, or what a published file holds.
+            `num_batches_tracked` is ignored, and a `module.` before the names, which data-parallel training leaves.
 
     Raises:
         ValueError: a network that torchvision does not have, or a state dict that does not fit, with the layers and
-            both shapes. Nothing was loaded then.
+            both shapes. Nothing is loaded then.
     """
     if not isinstance(state_dict, Mapping):
         kind = type(state_dict).__name__
         raise ValueError(f"state_dict is a {kind}; it must be a mapping of names to arrays, as module.state_dict() is.")
-    names = {ours: theirs for ours, theirs, _ in peer_names(model)}
-    if not names:
+    names = {ours: theirs for ours, (theirs, _) in peer_names(model).items()}
+    if None in names.values():
         raise ValueError(
-            f"{model.name} has no counterpart in torchvision, whose AlexNet (other widths, no towers) and GoogLeNet "
-            "(batch normalisation, 3x3 for 5x5) are other networks than the papers'."
+            f"{model.name} is not in torchvision, whose AlexNet (one tower, other widths) and GoogLeNet (batch "
+            "normalisation, 3x3 for 5x5) are not the papers' networks either."
         )
     arrays = {torch_name(name): value for name, value in state_dict.items() if "num_batches_tracked" not in name}
-    pairs = match(model, "state_dict", names, arrays, lambda variable: TORCH[variable], from_torch)
+    pairs = match(model, "state_dict", names, TORCH, arrays, from_torch)
     if "res3a_branch2c" in names and model.get_layer("res3a_branch2a").strides != (1, 1):
-        raise ValueError(f'{model.name} strides in its 1x1, torchvision in the 3x3; build it with stride_in="3x3".')
+        raise ValueError(f'{model.name} strides in the 1x1, torchvision in the 3x3: build it with stride_in="3x3".')
     assign(pairs)
 
 
 def load_keras_applications(model, source, fold_biases=True):
-    """Load the weights of `keras.applications`: VGG16, VGG19, ResNet50/101/152 or DenseNet121/169/201.
+    """Load the weights of a VGG, ResNet or DenseNet of keras.applications.
 
-    The logits are then those of `source` with `classifier_activation=None` on the same images. Its published weights
-    want what its `preprocess_input` gives: for VGG and ResNet **BGR** minus (103.939, 116.779, 123.68), for DenseNet
-    RGB as torchvision's. Batch normalisation keeps this library's epsilon; the difference goes into the variances.
+    The logits are then those of the source with `classifier_activation=None` on the same images. Its published weights
+    want what its `preprocess_input` gives: for VGG and ResNet BGR, not RGB, minus (103.939, 116.779, 123.68); for
+    DenseNet the same as torchvision's. Where its epsilon differs from ours, the difference goes into the variances.
 
     Args:
-        model: the network of the same name; a ResNet with `stride_in="1x1"`, the default.
-        source: a `keras.applications` model with its classifier (`include_top=True`) and as many classes.
-        fold_biases: its ResNets have a bias in every convolution, these have none: the bias is subtracted from the
-            moving mean of the batch normalisation after it, which leaves the same function. False refuses a ResNet
-            whose biases are not all zero.
+        model: `vgg16`, 19, `resnet50`, 101, 152 with `stride_in="1x1"`, or `densenet121`, 169, 201.
+        source: that model of keras.applications, with its classifier and for the same classes.
+        fold_biases: its ResNets have biases in their convolutions, ours have none: True subtracts them from the moving
+            means of the batch normalisations that follow, which computes the same; False refuses any that is not zero.
 
     Raises:
-        ValueError: a network that `keras.applications` does not have, or a source that does not fit, with the layers
-            and both shapes. Nothing was loaded then.
+        ValueError: a network that keras.applications does not have, or a source that does not fit, with the layers and
+            both shapes. Nothing is loaded then.
     """
     if not isinstance(source, keras.Model):
         raise ValueError(f"source is a {type(source).__name__}; it must be a model of keras.applications.")
-    names = {ours: theirs for ours, _, theirs in peer_names(model) if theirs}
-    if not names:
-        raise ValueError(f"{model.name} has no counterpart in keras.applications.")
+    names = {ours: theirs for ours, (_, theirs) in peer_names(model).items()}
+    if None in names.values():
+        raise ValueError(f"{model.name} is not in keras.applications.")
     peers = {layer.name: layer for layer in source.layers}
-    arrays = {f"{name}.{variable.name}": variable for name, layer in peers.items() for variable in layer.weights}
-    strides = []
-    for ours, theirs in names.items():
-        layer, peer = model.get_layer(ours), peers.get(theirs)
-        if isinstance(layer, keras.layers.BatchNormalization) and isinstance(peer, keras.layers.BatchNormalization):
-            arrays[f"{theirs}.moving_variance"] = peer.moving_variance + (peer.epsilon - layer.epsilon)
-        if isinstance(layer, keras.layers.Conv2D) and isinstance(peer, keras.layers.Conv2D):
-            strides += [(ours, layer.strides, theirs, peer.strides)] if layer.strides != peer.strides else []
-    for ours, theirs in names.items():
-        mean = f"{theirs.removesuffix('conv')}bn.moving_mean"
-        if getattr(model.get_layer(ours), "use_bias", True) or f"{theirs}.bias" not in arrays or mean not in arrays:
-            continue
-        bias = np.asarray(arrays.pop(f"{theirs}.bias"))
-        if bias.any() and not fold_biases:
-            raise ValueError(f"{theirs} has biases, {ours} has none; fold_biases=True takes them into {mean}.")
-        if arrays[mean].shape == bias.shape:
-            arrays[mean] = arrays[mean] - bias
-    pairs = match(model, source.name, names, arrays, lambda variable: variable, lambda array, layer: np.asarray(array))
-    if strides:
-        ours, stride, theirs, other = strides[0]
-        advice = 'build it with stride_in="1x1"'
-        raise ValueError(f"{model.name}'s {ours} has strides {stride}, {source.name}'s {theirs} {other}; {advice}.")
+    arrays = {f"{name}.{variable.name}": variable for name, peer in peers.items() for variable in peer.weights}
+    shared = [(model.get_layer(ours), peers[theirs]) for ours, theirs in names.items() if theirs in peers]
+    for layer, peer in shared:
+        bias, mean = f"{peer.name}.bias", f"{peer.name.removesuffix('conv')}bn.moving_mean"
+        if hasattr(layer, "epsilon") and hasattr(peer, "epsilon"):
+            arrays[f"{peer.name}.moving_variance"] = np.asarray(peer.moving_variance) + (peer.epsilon - layer.epsilon)
+        elif not layer.use_bias and bias in arrays and mean in arrays:
+            values = np.asarray(arrays.pop(bias))
+            if values.any() and not fold_biases:
+                raise ValueError(f"{bias} is not zero and {layer.name} has no bias; fold_biases=True would take it in.")
+            arrays[mean] = np.asarray(arrays[mean]) - values
+    pairs = match(model, source.name, names, {name: name for name in TORCH}, arrays, lambda array, layer: array)
+    for layer, peer in shared:
+        if getattr(layer, "strides", None) != getattr(peer, "strides", None):
+            where = f"{layer.name} strides by {layer.strides}, {peer.name} by {peer.strides}"
+            raise ValueError(f'{where}: build {model.name} with stride_in="1x1", as keras.applications has it.')
     assign(pairs)
 
 
+def match(model, source, names, variables, arrays, convert):
+    """Pairs of a variable of `model` and its new value, or ValueError unless all of both sides pair up.
+
+    names: the source's name of each layer; variables: of each variable; convert: brings an array to Keras's layout.
+    """
+    pairs, shapes, missing, left = [], [], [], dict(arrays)
+    for ours, theirs in names.items():
+        layer = model.get_layer(ours)
+        for variable in layer.weights:
+            entry = f"{theirs}.{variables[variable.name]}"
+            if entry not in left:
+                missing.append(f"it has no {entry} for {ours}")
+                continue
+            array = convert(left.pop(entry), layer)
+            pairs.append((variable, array))
+            if tuple(array.shape) != tuple(variable.shape):
+                shapes.append(f"{ours}'s {variable.name} is {tuple(variable.shape)}, {entry} {tuple(array.shape)}")
+    faults = [*some(shapes), *some(missing), *some([f"{model.name} has no place for its {entry}" for entry in left])]
+    if faults:
+        raise ValueError(f"{source} does not fit {model.name}, and nothing was loaded: {'; '.join(faults)}.")
+    return pairs
+
+
+def some(faults, number=3):
+    """The first few of a list of faults, and how many more there are."""
+    more = len(faults) - number
+    return faults[:number] + ([f"and {more} more of these"] if more > 0 else [])
+
+
+def assign(pairs):
+    for variable, array in pairs:
+        variable.assign(array)
+
+
+def from_torch(value, layer):
+    """An array in Keras's layout: kernels (out, in, h, w) and (out, in) reversed, a dense one's pixels in (h, w, c)."""
+    if hasattr(value, "detach"):  # a tensor, perhaps on another device, or of bfloat16, which NumPy lacks
+        value = value.detach().cpu().float()
+    array = np.asarray(value, "float32")
+    if array.ndim == 4:
+        return array.transpose(2, 3, 1, 0)
+    if array.ndim != 2:
+        return array
+    before = layer.input._keras_history.operation
+    if isinstance(before, keras.layers.Flatten) and array.shape[1] == layer.input.shape[-1]:
+        height, width, channels = before.input.shape[1:]
+        array = array.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(array), -1)
+    return array.T
+
+
+def torch_name(name):
+    """The entry's name in today's torchvision, whose DenseNet files still say `norm.1` where it says `norm1`."""
+    return re.sub(r"(denselayer\d+\.(norm|conv))\.", r"\1", name.removeprefix("module."))
+
+
 def peer_names(model):
-    """Triples of a layer's name here, in torchvision, and in keras.applications (or None); none for other networks."""
-    layers = {layer.name for layer in model.layers}
-    if "conv1_1" in layers:
-        return vgg_names(model)
-    if "res2a_branch2a" in layers:
-        return [resnet_names(name) for name in layers if re.match("res.*branch|bn|conv1$|fc1000", name)]
-    if "s1_b1_a" in layers:
-        return 
+    """For each layer with weights, its names in (PyTorch, keras.applications), None where it has none."""
+    names = [layer.name for layer in model.layers]
+    family = next((family for marker, family in FAMILIES.items() if marker in names), unknown)
+    return {layer.name: family(layer.name, names) or (None, None) for layer in model.layers if layer.weights}
+
+
+def unknown(name, names):
+    return None
+
+
+def vgg(name, names):
+    if found := re.fullmatch(r"fc([678])", name):
+        i = int(found[1]) - 6
+        return f"classifier.{3 * i}", ("fc1", "fc2", "predictions")[i]
+    if found := re.fullmatch(r"conv(\d)_(\d)", name):
+        before = names[1 : names.index(name)]  # without the input; torchvision's ReLUs count as layers
+        position = len(before) + sum(each.startswith("conv") for each in before)
+        return f"features.{position}", f"block{found[1]}_conv{found[2]}"
+    return None
+
+
+def resnet(name, names):
+    if found := re.fullmatch(r"(res|bn)(\d)([a-f])(\d*)_branch(1|2[abc])", name):
+        kind, stage, letter, number, branch = found.groups()
+        block = int(number or "abcdef".index(letter))
+        part = "1abc".index(branch[-1])  # 0 is the shortcut
+        if kind == "res":
+            kind = "conv"
+        inside = f"{kind}{part}" if part else f"downsample.{int(kind == 'bn')}"
+        return f"layer{int(stage) - 1}.{block}.{inside}", f"conv{stage}_block{block + 1}_{part}_{kind}"
+    ends = {"conv1": ("conv1", "conv1_conv"), "bn_conv1": ("bn1", "conv1_bn"), "fc1000": ("fc", "predictions")}
+    return ends.get(name)
+
+
+def resnet_cifar(name, names):
+    if found := re.fullmatch(r"s(\d)_b(\d+)_(a|b|proj)(_bn)?", name):
+        stage, block, part, bn = found.groups()
+        kind = "bn" if bn else "conv"
+        inside = f"shortcut.{int(kind == 'bn')}" if part == "proj" else f"{kind}{' ab'.index(part)}"
+        return f"layer{stage}.{int(block) - 1}.{inside}", None
+    ends = {"conv0": ("conv1", None), "conv0_bn": ("bn1", None), "fc": ("linear", None)}
+    return ends.get(name)
+
+
+def densenet(name, names):
+    if found := re.fullmatch(r"conv(\d)_(\d+)_x([12])(_bn)?", name):
+        stage, layer, part, bn = found.groups()
+        torch, ours = ("norm", f"{int(part) - 1}_bn") if bn else ("conv", f"{part}_conv")
+        return (
+            f"features.denseblock{int(stage) - 1}.denselayer{layer}.{torch}{part}",
+            f"conv{stage}_block{layer}_{ours}",
+        )
+    if found := re.fullmatch(r"conv([234])_blk(_bn)?", name):
+        stage, bn = found.groups()
+        torch, ours = ("norm", "bn") if bn else ("conv", "conv")
+        return f"features.transition{int(stage) - 1}.{torch}", f"pool{stage}_{ours}"
+    ends = {
+        "conv1": ("features.conv0", "conv1_conv"),
+        "conv1_bn": ("features.norm0", "conv1_bn"),
+        "conv5_blk_bn": ("features.norm5", "bn"),
+        "fc6": ("classifier", "predictions"),
+    }
+    return ends.get(name)
+
+
+# A layer that only this family has, all its networks and no other.
+FAMILIES = {"conv1_1": vgg, "res2a_branch2a": resnet, "s1_b1_a": resnet_cifar, "conv1_bn": densenet}

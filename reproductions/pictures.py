@@ -32,7 +32,7 @@ def draw_curves(record, path):
     for claim in record.get("claims", []):
         if claim["paper"] is not None and claim["metric"] == "top1_error":
             right.axhline(claim["paper"], color="black", linestyle=":", label=f"paper: {claim['paper']:.2f} %")
-    right.set(xlabel="steps", ylabel="error, %", ylim=(0, None))
+    right.set(xlabel="steps", ylabel="error, %", yscale="log", ylim=(None, 100))
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()

@@ -22,7 +22,7 @@ def recipe(run, depth=20):
     mean, _ = run.statistics(train)
     batch_size = run.batch_size(128)
     steps_per_epoch = len(train) // batch_size
-    steps = run.steps(12 * steps_per_epoch, steps_per_epoch)
+    steps = run.steps(20 * steps_per_epoch, steps_per_epoch)
     return Recipe(
         model=resnet_cifar(depth, input_shape=(32, 32, 1), classes=len(train.labels)),
         train=train.map(pad_and_crop(2), subtract_mean(mean)),

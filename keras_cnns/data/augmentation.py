@@ -4,10 +4,12 @@ Those for whole batches map `(images, keys)` to images: `(batch, height, width, 
 `data.random`. Those for one image map `(image, key)` likewise, and may change its size.
 """
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns.data.random import integers, normal, uniform
+from keras_cnns.data.random import fold, integers, normal, uniform
 
 # One image: `Images.each`.
 
@@ -22,6 +24,72 @@ def resize_shorter_side(side):
         return to_uint8(tf.image.resize(image, size, antialias=True))
 
     return resize
+
+
+def random_scale(low, high):
+    """Scale an image so that its shorter side has a number of pixels drawn from low..high: VGG, section 3.1; ResNet,
+    section 3.4. uint8 out."""
+
+    def resize(image, key):
+        return resize_shorter_side(low + integers(key, count=high - low + 1))(image, key)
+
+    return resize
+
+
+def one(function):
+    """A function for whole batches, for images that have not one size yet."""
+    return lambda image, key: function(image[None], key[None])[0]
+
+
+def random_area_crop(side, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10):
+    """Cut out a patch of random area and shape, and scale it to `side` x `side`: GoogLeNet, section 6. uint8 out.
+
+    area: of the patch, as a share of the image's, drawn evenly. aspect: width to height, drawn evenly. The first of
+    `attempts` patches that lies in the image counts; if none does, the largest centre square.
+    """
+
+    def crop(image, key):
+        height, width = tf.shape(image)[0], tf.shape(image)[1]
+        keys = fold(key, tf.range(attempts))
+        pixels = uniform(keys, 0, *area) * tf.cast(height * width, tf.float32)
+        ratio = uniform(keys, 1, *aspect)
+        tall = tf.maximum(tf.cast(tf.round(tf.sqrt(pixels / ratio)), tf.int32), 1)
+        wide = tf.maximum(tf.cast(tf.round(tf.sqrt(pixels * ratio)), tf.int32), 1)
+        top, left = integers(keys, 2, count=height - tall + 1), integers(keys, 3, count=width - wide + 1)
+        square = tf.minimum(height, width)
+        centre = [(height - square) // 2, (width - square) // 2, square, square]
+        boxes = tf.concat([tf.stack([top, left, tall, wide], axis=1), [centre]], axis=0)
+        fits = tf.concat([(tall <= height) & (wide <= width), [True]], axis=0)
+        top, left, tall, wide = tf.unstack(boxes[tf.argmax(fits)])  # the first that fits
+        patch = image[top : top + tall, left : left + wide]
+        return to_uint8(tf.image.resize(patch, (side, side), antialias=True))
+
+    return crop
+
+
+def crops_of_squares(side, scales):
+    """GoogLeNet's test crops, section 7: `(len(scales) * 36, side, side, channels)` of one image, uint8.
+
+    The shorter side is scaled to each of `scales`; of each image the left, centre and right squares are taken (top,
+    centre and bottom of an upright one); of each square the ten crops, and the square itself scaled to `side` with its
+    mirror. Four scales make the paper's 144.
+    """
+
+    def crops_of(square):
+        whole = to_uint8(tf.image.resize(square, (side, side), antialias=True))[None]
+        return tf.concat([ten_crop(side)(square[None], None)[0], whole, tf.reverse(whole, [2])], axis=0)
+
+    def crop(image, key):
+        crops = []
+        for scale in scales:
+            scaled = resize_shorter_side(scale)(image, key)
+            room = tf.shape(scaled)[:2] - scale  # of (height, width), one of them 0
+            for corner in ((0, 0), room // 2, room):
+                square = scaled[corner[0] : corner[0] + scale, corner[1] : corner[1] + scale]
+                crops.append(crops_of(tf.ensure_shape(square, (scale, scale, None))))
+        return tf.concat(crops, axis=0)
+
+    return crop
 
 
 def centre_crop(side):
@@ -57,6 +125,17 @@ def random_crop(side, positions=None):
         fit = tf.shape(images)[1:3] - side + 1
         count = fit if positions is None else tf.minimum(fit, positions)
         return crop_each(images, integers(keys, 0, count=count[0]), integers(keys, 1, count=count[1]), side)
+
+    return crop
+
+
+def random_sub_crop(side):
+    """Cut one of the corner patches and the centre one out of each image, at random: Zeiler & Fergus, section 3."""
+
+    def crop(images, keys):
+        chosen = integers(keys, count=5)
+        top, left = (tf.gather(offsets, chosen) for offsets in zip(*five(images, side), strict=True))
+        return crop_each(images, top, left, side)
 
     return crop
 
@@ -98,14 +177,46 @@ def pca_colour_noise(covariance, deviation=0.1):
     return shift
 
 
-def subtract_mean(mean):
-    """Subtract the training set's mean, one number a pixel and channel or one a channel; float32 out."""
-    mean = np.float32(mean)
+def photometric_distortion(low=0.5, high=1.5):
+    """Change each image's brightness, contrast and colour, in random order, by factors from `low` to `high`.
+
+    Howard, "Some Improvements on Deep Convolutional Neural Network Based Image Classification", 2013, as used for
+    GoogLeNet (section 6): each change blends the image with black, with the mean of its grey picture, or with its grey
+    picture. RGB in; float32 out, cut to 0..255.
+    """
+    orders = np.int32(list(itertools.permutations(range(3))))
+
+    def distort(images, keys):
+        images = tf.cast(images, tf.float32)
+        order = tf.gather(orders, integers(keys, 0, count=len(orders)))  # (batch, 3)
+        for turn in range(3):
+            change = order[:, turn, None, None, None]
+            grey = tf.image.rgb_to_grayscale(images)
+            mean = tf.reduce_mean(grey, axis=(1, 2), keepdims=True)
+            other = tf.where(change == 0, 0.0, tf.where(change == 1, mean, grey))
+            factor = uniform(keys, 1 + turn, low, high)[:, None, None, None]
+            images = tf.clip_by_value(other + factor * (images - other), 0.0, 255.0)
+        return images
+
+    return distort
+
+
+def subtract_mean(mean, deviation=1.0):
+    """Subtract the training set's mean, one number a pixel and channel or one a channel; float32 out.
+
+    deviation: what the difference is divided by, a number or one a channel.
+    """
+    mean, scale = np.float32(mean), 1 / np.float32(deviation)
 
     def subtract(images, keys):
-        return tf.cast(images, tf.float32) - mean
+        return (tf.cast(images, tf.float32) - mean) * scale
 
     return subtract
+
+
+def with_mirror(images, keys):
+    """Each image and its mirror: `(batch, height, width, channels)` to `(batch, 2, height, width, channels)`."""
+    return tf.stack([images, tf.reverse(images, [2])], axis=1)
 
 
 def ten_crop(side):
@@ -115,9 +226,14 @@ def ten_crop(side):
     """
 
     def crop(images, keys):
-        bottom, right = images.shape[1] - side, images.shape[2] - side
-        corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
-        five = tf.stack([images[:, top : top + side, left : left + side] for top, left in corners], axis=1)
-        return tf.concat([five, tf.reverse(five, [3])], axis=1)
+        corners = five(images, side)
+        crops = tf.stack([images[:, top : top + side, left : left + side] for top, left in corners], axis=1)
+        return tf.concat([crops, tf.reverse(crops, [3])], axis=1)
 
     return crop
+
+
+def five(images, side):
+    """The (top, left) of the four corner patches and the centre one."""
+    bottom, right = images.shape[1] - side, images.shape[2] - side
+    return [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]

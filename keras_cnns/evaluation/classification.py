@@ -10,9 +10,11 @@ def classification_errors(model, batches, strategy=None):
     """Return the test figures of a model of logits: a dict of `loss`, `top1_error`, `top5_error` (in %) and `images`.
 
     Args:
-        model: gives logits `(batch, classes)`; of several outputs the first counts.
+        model: gives logits `(batch, classes)`, or a map of them, `(batch, rows, columns, classes)`, whose mean counts
+            (VGG, section 3.2); of several outputs the first counts.
         batches: a `tf.data.Dataset` of (images, labels): images `(batch, height, width, channels)`, or several crops of
-            each, `(batch, crops, height, width, channels)`, whose softmax outputs are averaged (AlexNet, section 4.1).
+            each, `(batch, crops, height, width, channels)`, whose softmax outputs are averaged (AlexNet, section 4.1);
+            or a tuple of either, such as one image at several scales, averaged all alike.
         strategy: whose replicas share the work; the model's own by default.
 
     Raises:
@@ -20,13 +22,18 @@ def classification_errors(model, batches, strategy=None):
     """
     strategy = strategy or model.distribute_strategy
 
-    def count(images, labels):
+    def log_probabilities(images):  # (batch, crops, classes)
         crops = images.shape[1] if images.shape.rank == 5 else 1
         if crops > 1:
             images = tf.reshape(images, tf.concat([[-1], tf.shape(images)[2:]], axis=0))
         logits = tf.nest.flatten(model(images, training=False))[0]
-        each = tf.reshape(tf.nn.log_softmax(logits), (-1, crops, logits.shape[-1]))
-        mean = tf.reduce_logsumexp(each, axis=1) - math.log(crops)  # log of the crops' mean probability
+        if logits.shape.rank == 4:
+            logits = tf.reduce_mean(logits, axis=(1, 2))
+        return tf.reshape(tf.nn.log_softmax(logits), (-1, crops, logits.shape[-1]))
+
+    def count(images, labels):
+        each = tf.concat([log_probabilities(view) for view in tf.nest.flatten(images)], axis=1)
+        mean = tf.reduce_logsumexp(each, axis=1) - math.log(each.shape[1])  # log of the crops' mean probability
         right = tf.gather(mean, labels, axis=1, batch_dims=1)
         # Ties count against the network: a constant output is never right.
         rank = tf.reduce_sum(tf.cast(mean >= right[:, None], tf.int32), axis=1)  # 0 where not a number
@@ -47,3 +54,12 @@ def classification_errors(model, batches, strategy=None):
 
 def number(condition):
     return tf.reduce_sum(tf.cast(condition, tf.float32))
+
+
+def at_scales(batches):
+    """One `tf.data.Dataset` of ((images, images, ...), labels) from several of (images, labels), in step.
+
+    For `classification_errors` over the same images at several scales: as many data sets, each of batches of one image
+    where these differ in shape.
+    """
+    return tf.data.Dataset.zip(*batches).map(lambda *each: (tuple(images for images, _ in each), each[0][1]))
