@@ -39,7 +39,7 @@ def tfds_images(name, split, data_dir=None, strict=False):
         raise ValueError(f"data set {name!r} has the features {', '.join(features)}; 'image' and 'label' are needed.")
 
     def records(seed):
-        reading = tfds.ReadConfig(add_tfds_id=True, shuffle_seed=seed, interleave_cycle_length=16, try_autocache=False)
+        reading = tfds.ReadConfig(add_tfds_id=True, shuffle_seed=seed, try_autocache=False, enable_ordering_guard=False)
         data = builder.as_dataset(
             split, shuffle_files=seed is not None, read_config=reading, decoders={"image": tfds.decode.SkipDecoding()}
         )

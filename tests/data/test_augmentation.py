@@ -1,11 +1,14 @@
 """The papers' augmentations, on a photograph and on cases by hand."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image, ImageEnhance
 
 from keras_cnns.data import augmentation
-from keras_cnns.data.random import example_keys
+from keras_cnns.data.random import example_keys, integers, uniform
 
 skimage_data = pytest.importorskip("skimage.data")
 
@@ -25,14 +28,17 @@ def test_shorter_side_of_an_upright_image_and_centre(photograph):
     upright = augmentation.resize_shorter_side(256)(tf.constant(skimage_data.coffee()[:, :300]), None)  # 400x300
     assert upright.shape == (341, 256, 3) and upright.dtype == tf.uint8
     rows = tf.reshape(tf.range(7 * 5), (7, 5, 1))
-    np.testing.assert_array_equal(augmentation.centre_crop(3)(rows, None)[..., 0], [[11, 12, 13], [16, 17, 18], [21, 22, 23]])
+    np.testing.assert_array_equal(
+        augmentation.centre_crop(3)(rows, None)[..., 0], [[11, 12, 13], [16, 17, 18], [21, 22, 23]]
+    )
 
 
-def test_alexnet_draws_each_of_the_papers_2048_variants(photograph):
+@pytest.mark.slow
+def test_alexnet_draws_each_of_the_papers_2048_variants():
     """Section 4.1: "random 224 x 224 patches (and their horizontal reflections)": 32 x 32 x 2 = 2,048."""
     # A picture whose pixels say where they lie, so that a crop's corner pixel names the variant.
     row, column = np.mgrid[:256, :256]
-    image = tf.constant(np.stack([row, column], axis=-1).astype("int32"))
+    image = tf.constant(np.stack([row, column], axis=-1).astype("uint8"))
     crop = augmentation.random_crop(224, positions=32)
     variants = set()
     for epoch in range(24):
@@ -40,7 +46,7 @@ def test_alexnet_draws_each_of_the_papers_2048_variants(photograph):
         key = keys(1000, epoch)
         crops = augmentation.random_flip(crop(batch, key), example_keys(9, epoch, tf.range(1000, dtype=tf.int64)))
         top, left, right = crops[:, 0, 0, 0], crops[:, 0, 0, 1], crops[:, 0, -1, 1]
-        variants |= set(zip(top.numpy(), np.minimum(left, right), (left > right).numpy(), strict=True))
+        variants |= set(zip(top.numpy(), np.minimum(left, right), np.greater(left, right), strict=True))
     expected = {(top, left, mirrored) for top in range(32) for left in range(32) for mirrored in (False, True)}
     assert len(expected) == 2048
     assert variants == expected
@@ -95,3 +101,94 @@ def test_the_mean_is_subtracted_pixel_by_pixel():
     images = tf.constant(np.full((2, 2, 2, 1), 7, "uint8"))
     result = augmentation.subtract_mean([[[1.0], [2.0]], [[3.0], [4.5]]])(images, keys(2))
     np.testing.assert_array_equal(result[1, ..., 0], [[6, 5], [4, 2.5]])
+
+
+def test_the_shorter_side_is_drawn_from_the_whole_range():
+    image = tf.constant(skimage_data.coffee()[:40, :60])
+    scale = augmentation.random_scale(20, 24)
+    shapes = {tuple(scale(image, key).shape) for key in keys(60)}
+    assert shapes == {(20, 30, 3), (21, 32, 3), (22, 33, 3), (23, 34, 3), (24, 36, 3)}  # 31.5 and 34.5 round to even
+
+
+def coordinates(height, width):
+    """An image whose two channels are the row and the column of each pixel."""
+    return tf.constant(np.stack(np.mgrid[:height, :width], axis=-1).astype("uint8"))
+
+
+def test_a_function_for_batches_cuts_single_images():
+    crop = augmentation.one(augmentation.random_crop(5))
+    corners = {tuple(crop(coordinates(6, 7), key)[0, 0].numpy()) for key in keys(100)}
+    assert corners == {(top, left) for top in (0, 1) for left in (0, 1, 2)}
+
+
+def test_patches_have_8_to_100_percent_of_the_area_and_a_shape_of_3_to_4():
+    """The rows and columns in a patch tell where it was cut: it spans (last - first) * 50 / 49 of them, to a pixel."""
+    crop = augmentation.random_area_crop(50)
+    shares = []
+    for key in keys(300):
+        patch = crop(coordinates(200, 240), key).numpy().astype(float)
+        assert patch.shape == (50, 50, 2)
+        tall, wide = (patch[-2, -2] - patch[1, 1]) * 50 / 47
+        assert 3 / 4 * 0.9 < wide / tall < 4 / 3 * 1.1
+        shares.append(tall * wide / (200 * 240))
+    assert 0.07 < min(shares) < 0.15 and 0.8 < max(shares) < 1.03
+
+
+def test_where_no_patch_fits_the_largest_centre_square_is_taken():
+    """8 % of 10x200 pixels with sides of at most 4 : 3 are more than 10 tall."""
+    patch = augmentation.random_area_crop(10)(coordinates(10, 200), keys(1)[0])
+    np.testing.assert_array_equal(patch, coordinates(10, 200)[:, 95:105])
+
+
+def test_144_crops_are_those_of_googlenet():
+    """A 4x6 image at its own scale: squares from columns 0, 1 and 2; of each the corners, centre, whole, and mirrors."""
+    image = np.arange(24, dtype="uint8").reshape(4, 6, 1)
+    crops = augmentation.crops_of_squares(2, scales=(4,))(tf.constant(image), None).numpy()[..., 0]
+    assert crops.shape == (36, 2, 2)
+    for number, square in enumerate((0, 1, 2)):
+        twelve = crops[12 * number : 12 * number + 12]
+        assert list(twelve[:5, 0, 0]) == [square, square + 2, square + 12, square + 14, square + 7]
+        np.testing.assert_array_equal(twelve[5:10], twelve[:5, :, ::-1])
+        assert abs(twelve[10].mean() - image[:, square : square + 4].mean()) <= 0.5  # the square, scaled
+        assert (np.diff(twelve[10], axis=1) > 0).all() and (np.diff(twelve[10], axis=0) > 8).all()
+        np.testing.assert_array_equal(twelve[11], twelve[10, :, ::-1])
+    upright = augmentation.crops_of_squares(2, scales=(4,))(tf.constant(image.transpose(1, 0, 2)), None).numpy()[..., 0]
+    assert list(upright[::12, 0, 0]) == [0, 1, 2]  # top, centre and bottom
+    assert list(upright[:5, 0, 0]) == [0, 12, 2, 14, 7]
+
+    photograph = tf.constant(skimage_data.coffee())
+    four = augmentation.crops_of_squares(224, scales=(256, 288, 320, 352))(photograph, None)
+    assert four.shape == (144, 224, 224, 3) and four.dtype == tf.uint8
+    assert len({crop.tobytes() for crop in four.numpy()}) == 144
+
+
+def test_one_of_the_five_sub_crops_is_drawn():
+    images = tf.repeat(coordinates(8, 10)[None], 200, axis=0)
+    corners = {tuple(corner) for corner in augmentation.random_sub_crop(4)(images, keys(200))[:, 0, 0].numpy()}
+    assert corners == {(0, 0), (0, 6), (4, 0), (4, 6), (2, 3)}
+
+
+def test_photometric_distortion_is_pillows(photograph):
+    """The same factors in the same order through Pillow's own enhancers, which round to whole numbers in between."""
+    enhancers = [ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color]
+    orders = list(itertools.permutations(range(3)))
+    key = keys(12)
+    distorted = augmentation.photometric_distortion(0.5, 1.5)(tf.repeat(photograph[None], 12, axis=0), key).numpy()
+    seen = set()
+    for number, ours in enumerate(distorted):
+        order = orders[int(integers(key[number], 0, count=6))]
+        factors = [float(uniform(key[number], 1 + turn, 0.5, 1.5)) for turn in range(3)]
+        picture = Image.fromarray(photograph.numpy())
+        for change, factor in zip(order, factors, strict=True):
+            picture = enhancers[change](picture).enhance(factor)
+        assert abs(ours - np.asarray(picture)).max() < 5 and abs(ours - np.asarray(picture)).mean() < 1
+        seen.add(order)
+    assert len(seen) > 3
+
+
+def test_channels_are_normalised_and_mirrors_added():
+    images = tf.constant([[[[10, 20], [30, 40]]]], tf.uint8)  # 1x2 pixels, 2 channels
+    normal = augmentation.subtract_mean([10.0, 20.0], deviation=[2.0, 5.0])(images, None)
+    np.testing.assert_allclose(normal, [[[[0, 0], [10, 4]]]], rtol=1e-6)
+    views = augmentation.with_mirror(images, None)
+    np.testing.assert_array_equal(views, [[[[[10, 20], [30, 40]]], [[[30, 40], [10, 20]]]]])
