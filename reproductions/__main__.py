@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def main():
-    print("python -m reproductions.NAME --help tells the flags, --smoke tries one for about a minute without a download.\n")
+    print("python -m reproductions.NAME --help tells the flags; --smoke tries one for a minute, no download.\n")
     for file in sorted(Path(__file__).parent.glob("*.py")):
         documentation = ast.get_docstring(ast.parse(file.read_text())) or ""
         paper = [part for part in documentation.split("\n\n") if part.startswith("Paper: ")]

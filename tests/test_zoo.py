@@ -35,6 +35,10 @@ def test_counts_and_rows_equal_the_paper(variant):
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     assert trainable == variant.trainable
     assert model.count_params() == variant.total
+    for row in layer_table(model):
+        if row.kind == "conv":  # claim C1
+            channels = model.get_layer(row.name).input.shape[-1]
+            assert row.weights == row.kernel**2 * (channels // row.groups) * row.output_shape[-1]
     different = [pair for pair in compare(layer_table(model), paper_rows(variant.table)) if pair[2]]
     assert not different
     assert find_table(getattr(keras_cnns, variant.builder), variant.arguments) == variant.table

@@ -64,7 +64,7 @@ def alexnet(input_shape=(227, 227, 3), classes=1000, two_towers=True, name="alex
 
 
 def preprocessing(mean=(123.68, 116.779, 103.939), size=227):
-    """Return section 2's preprocessing: the shorter side brought to 256, the centre `size` cut out, the mean subtracted.
+    """Return section 2's preprocessing: the shorter side brought to 256, the centre `size` cut out, minus the mean.
 
     The paper's mean is one a pixel of its training set and comes from there; the default is ImageNet's RGB mean.
     """

@@ -149,7 +149,7 @@ def decode(image, channels):
 
 
 def statistics(images, batch_size=256):
-    """The mean image `(height, width, channels)` and the covariance `(channels, channels)` of the pixels, in one pass."""
+    """The mean image `(height, width, channels)` and the covariance `(channels, channels)` of its pixels."""
     total, outer, count = 0.0, 0.0, 0
     with tqdm(total=len(images), desc="mean and covariance", unit=" images", disable=len(images) < 10_000) as bar:
         for batch, _ in images.batches(batch_size):

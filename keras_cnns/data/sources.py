@@ -1,4 +1,4 @@
-"""Where labelled images come from: TensorFlow Datasets, a folder of images by class, and digits that need no download."""
+"""Where labelled images come from: TensorFlow Datasets, a folder of images by class, digits without a download."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,9 @@ def tfds_images(name, split, data_dir=None, strict=False):
             builder.download_and_prepare()
     except Exception as error:  # TFDS raises many kinds
         where = data_dir or "the default data folder"
-        raise ValueError(f"data set {name!r} is not prepared in {where} and could not be downloaded: {error}") from error
+        raise ValueError(
+            f"data set {name!r} is not prepared in {where} and could not be downloaded: {error}"
+        ) from error
     if split not in builder.info.splits:
         raise ValueError(f"data set {name!r} has no split {split!r}; it has {', '.join(sorted(builder.info.splits))}.")
     features = builder.info.features

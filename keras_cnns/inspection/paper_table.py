@@ -1,7 +1,7 @@
 """The papers' tables (`keras_cnns/papers/*.csv`), and a network beside its own.
 
-A table's first line is the call that builds its network, or several that build the same. `weights`, `biases` and `gamma_beta` are the paper folder's
-counts; a padding of "0+1" is none before and one after.
+A table's first line is the call that builds its network, or several that build the same. An empty cell is what the
+paper leaves open; a padding of "0+1" is none before and one after.
 """
 
 import csv
@@ -15,7 +15,7 @@ COMPARED = [field for field in Row._fields if field != "name"]
 
 
 def paper_tables():
-    """All papers' tables: a dict from name (`vgg_D`) to the calls that build its network (`["vgg(configuration='D')"]`)."""
+    """All papers' tables: a dict from name to the calls that build it: `vgg_D` to `["vgg(configuration='D')", "vgg16()"]`."""
     tables = {}
     for file in sorted(resources.files("keras_cnns.papers").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".csv"):

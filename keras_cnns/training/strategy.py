@@ -1,5 +1,6 @@
 """Which devices a run uses, and how."""
 
+import contextlib
 import functools
 
 import tensorflow as tf
@@ -20,10 +21,8 @@ def mirrored(replicas=None):
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     if kind == "CPU" and replicas and replicas > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
-        try:
+        with contextlib.suppress(RuntimeError):  # already in use: as it was divided then
             tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
-        except RuntimeError:
-            pass  # already in use: as it was divided then
     devices = [device.name for device in tf.config.list_logical_devices(kind)]
     replicas = replicas or (len(devices) if kind == "GPU" else 1)
     if not 1 <= replicas <= len(devices):

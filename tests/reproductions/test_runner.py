@@ -100,7 +100,9 @@ def test_bfloat16_trains_with_float32_weights(tmp_path):
 
 
 def test_the_list_names_every_script_with_its_claim():
-    output = subprocess.run([sys.executable, "-m", "reproductions"], cwd=ROOT, capture_output=True, text=True, check=True)
+    output = subprocess.run(
+        [sys.executable, "-m", "reproductions"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     scripts = {file.stem for file in (ROOT / "reproductions").glob("*.py") if "main(recipe)" in file.read_text()}
     assert len(scripts) >= 3
     for name in scripts:

@@ -43,7 +43,8 @@ def convolutional():
 def test_two_replicas_equal_one_on_even_batches(tmp_path, two_replicas):
     one, two = compiled(mirrored(1), convolutional), compiled(two_replicas, convolutional)
     histories = [
-        train(model, batches, 20, 5, Checkpoints(tmp_path / str(number), model)) for number, model in enumerate((one, two))
+        train(model, batches, 20, 5, Checkpoints(tmp_path / str(number), model))
+        for number, model in enumerate((one, two))
     ]
     losses = [[row["loss"] for row in history] for history in histories]
     np.testing.assert_allclose(*losses, rtol=1e-4)
@@ -74,7 +75,9 @@ def test_two_replicas_equal_one_with_synchronised_statistics(tmp_path, two_repli
 def test_a_history_row_is_an_epoch(tmp_path):
     model = compiled(mirrored(1), convolutional)
     seen = []
-    history = train(model, batches, 7, 3, Checkpoints(tmp_path, model), at_epoch_end=lambda row, step: seen.append(step))
+    history = train(
+        model, batches, 7, 3, Checkpoints(tmp_path, model), at_epoch_end=lambda row, step: seen.append(step)
+    )
     assert [(row["epoch"], row["step"], row["steps"]) for row in history] == [(1, 3, 3), (2, 6, 3), (3, 7, 1)]
     assert seen == [3, 6, 7]
     assert train(model, batches, 7, 3, Checkpoints(tmp_path, model)) == history  # finished already: nothing more
@@ -137,7 +140,9 @@ def test_errors_count_every_image_once_on_an_uneven_last_batch(strategy, two_rep
     strategy = mirrored(1) if strategy == "one" else two_replicas
     with strategy.scope():
         keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((32, 32, 1)), BatchNormalization(), keras.layers.Flatten(), keras.layers.Dense(10)])
+        model = keras.Sequential(
+            [keras.Input((32, 32, 1)), BatchNormalization(), keras.layers.Flatten(), keras.layers.Dense(10)]
+        )
     test = digits("test").take(101).map(subtract_mean(30.0))
     errors = classification_errors(model, test.batches(50), strategy)  # a last batch of one image
     images, labels = (np.concatenate(part) for part in zip(*test.batches(50), strict=True))

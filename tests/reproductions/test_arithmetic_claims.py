@@ -1,0 +1,13 @@
+"""The claims that arithmetic decides; those of all tables at once are decided by tests/test_zoo.py."""
+
+import pytest
+
+from reproductions import arithmetic_claims as claims
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decide", [claims.one_by_one, claims.receptive_fields, claims.bottlenecks])
+def test_ours_is_the_papers_figure(decide):
+    rows = list(decide())
+    assert len(rows) >= 5
+    assert not [row for row in rows if row[2] != row[3]]
