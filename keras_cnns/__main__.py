@@ -73,14 +73,15 @@ def find_network(name, arguments):
     function, values = (name, {}) if name in keras_cnns.builders() else parse_call(tables.get(name, ["()"])[0])
     if not function:
         names = sorted({*keras_cnns.builders(), *tables})
-        near = difflib.get_close_matches(name, names, n=3) or names
+        near = [each for each in names if name.lower() in each.lower()] or difflib.get_close_matches(name, names, n=3)
+        near = near[:3] or names
         raise ValueError(f"there is no network {name!r}; did you mean {', '.join(near)}?")
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if not equals:
             raise ValueError(f"argument {argument!r} is not of the form key=value.")
         try:
-            values[key] = ast.literal_eval(value)
+            values[key] = ast.literal_eval(value.capitalize() if value.lower() in ("true", "false") else value)
         except (ValueError, SyntaxError):
             values[key] = value
     builder = getattr(keras_cnns, function)
@@ -100,27 +101,29 @@ def describe(options):
 
     columns = ["name", "kind", "kernel", "stride", "padding", "groups", "output_shape", "weights", "biases"]
     columns += ["gamma_beta", "multiply_adds"]
-    lines = [["", *columns]]
+    lines = [[*columns, "", "the paper's row" if table else "", ""]]
     different = 0
     for ours, theirs, difference in pairs:
         mark = "" if difference is None else "!" if difference else "="
-        lines.append([mark, *(shown(getattr(ours, column)) if ours else "-" for column in columns)])
-        if difference:
-            different += 1
-            lines.append(["", *(said(theirs, column, difference) for column in columns)])
+        paper = [theirs["name"], paper_row(theirs)] if theirs else ["-" if table else "", ""]
+        lines.append([*(shown(getattr(ours, column)) if ours else "-" for column in columns), mark, *paper])
+        different += bool(difference)
     totals = [sum(getattr(row, part) for row in rows) for part in ("weights", "biases", "gamma_beta", "multiply_adds")]
-    lines.append(["", "total", *[""] * 6, *map(shown, totals)])
+    lines.append(["total", *[""] * 6, *map(shown, totals), "", "", ""])
 
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    numbers = range(2, len(columns))  # these stand to the right
     for line in lines:
-        left, right = list(zip(line, widths, strict=True))[:3], list(zip(line, widths, strict=True))[3:]
-        cells = [f"{text:<{width}}" for text, width in left] + [f"{text:>{width}}" for text, width in right]
+        cells = [f"{line[i]:>{width}}" if i in numbers else f"{line[i]:<{width}}" for i, width in enumerate(widths)]
         print("  ".join(cells).rstrip())
     print(f"\n{model.name}: {sum(totals[:3]):,} trainable parameters, {model.count_params():,} with moving statistics")
     if table is None:
         print("No paper prints this variant; nothing was compared.")
     elif different:
         print(f"{different} of {len(pairs)} rows differ from the paper's (papers/{table}.csv), marked !")
+        for ours, theirs, difference in pairs:
+            if difference:
+                print(f"  {ours.name if ours else theirs['name']}: {', '.join(difference)}")
     else:
         print(f"= every one of {len(pairs)} rows equals the paper's (papers/{table}.csv)")
     return 1 if different else 0
@@ -164,13 +167,15 @@ def shown(value):
     return f"{value:,}" if isinstance(value, int) else cell(value)
 
 
-def said(theirs, column, difference):
-    """What the paper says in one cell, for the line under a row that differs."""
-    if theirs is None:
-        return "the paper has no such row" if column == "name" else ""
-    if difference == ["row"]:
-        return theirs[column]
-    return f"paper: {theirs[column]}" if column in difference else ""
+def paper_row(row):
+    """A row of the paper's table in few words: 11x11/4 pad 0, 55x55x96, 34,944 parameters."""
+    words = []
+    if row["kernel"]:
+        padding = f" pad {row['padding']}" if row["padding"] else ""
+        words.append(f"{row['kernel']}x{row['kernel']}/{row['stride']}{padding}")
+    words.append(row["output_shape"])
+    parameters = sum(int(row[part]) for part in ("weights", "biases", "gamma_beta"))
+    return ", ".join([*words, f"{parameters:,} parameters"] if parameters else words)
 
 
 def export(options):

@@ -3,8 +3,8 @@
 
 def check_classes(classes):
     """Raise `ValueError` unless `classes` is a whole number of at least one."""
-    if not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"classes is {classes!r}; it must be a whole number of at least 1.")
+    if type(classes) is not int or classes < 1:
+        raise ValueError(f"classes is {classes!r}; it must be a whole number of at least 1, a Python int.")
 
 
 def check_input_shape(input_shape, smallest, free=False):

@@ -181,6 +181,10 @@ def load_source(source):
     """
     source = Path(source)
     if source.is_file() and source.suffix == ".keras":
+        if (source.parent / "preprocessing.json").exists():
+            raise ValueError(
+                f"{source} belongs to a run; export its folder, {source.parent}, which knows its mean too."
+            )
         return keras.models.load_model(source, compile=False), None, None
     if not (source / "model.keras").is_file():
         raise ValueError(f"{source} is neither a .keras file nor a run's folder with a model.keras in it.")

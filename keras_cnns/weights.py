@@ -24,7 +24,8 @@ def load_torchvision(model, state_dict):
     """Load a state dict of torchvision's VGG, ResNet or DenseNet, or of a CIFAR ResNet in PyTorch.
 
     The logits are then torchvision's on the same images, which for its published weights are RGB, divided by 255, minus
-    (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225).
+    (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225). Import torchvision before this library: the Triton it may
+    bring crashes when it is loaded after TensorFlow.
 
     Args:
         model: `vgg11`, 13, 16, 19 of an input that ends in 7x7 maps (224 to 255 pixels a side); `resnet18`, 34, or 50,

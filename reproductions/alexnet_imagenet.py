@@ -2,7 +2,7 @@
 
     python -m reproductions.alexnet_imagenet --data-dir DIR
 
-Paper: about 90 epochs; top-1 error 40.7 %, top-5 18.2 % on the validation images of ILSVRC-2012 (one network, ten crops).
+Paper: about 90 epochs; top-1 error 40.7 %, top-5 18.2 % on ILSVRC-2012's validation images (one network, ten crops).
 Needs ImageNet prepared by TensorFlow Datasets (imagenet2012), and GPUs: the paper took six days on two.
 """
 
@@ -19,15 +19,9 @@ from keras_cnns.data.augmentation import (
     subtract_mean,
     ten_crop,
 )
-from keras_cnns.training import SGD, step_decay
+from keras_cnns.training import SGD, plateaus, step_decay
 from reproductions.recipe import Claim, Recipe
 from reproductions.runner import main
-
-
-def centre(mean, side):
-    """The middle of a mean image, for the middle of an image."""
-    edge = (mean.shape[0] - side) // 2
-    return mean[edge : edge + side, edge : edge + side]
 
 
 def recipe(run, two_towers=True):
@@ -40,22 +34,15 @@ def recipe(run, two_towers=True):
     steps = run.steps(90 * steps_per_epoch, steps_per_epoch)
     return Recipe(
         model=alexnet(input_shape=(224, 224, 3), classes=len(train.labels), two_towers=two_towers),
-        train=train.map(
-            subtract_mean(mean), random_crop(224, positions=32), random_flip, pca_colour_noise(covariance)
-        ),
+        train=train.map(subtract_mean(mean), random_crop(224, positions=32), random_flip, pca_colour_noise(covariance)),
         test=test.map(subtract_mean(mean), ten_crop(224)),
         batch_size=batch_size,
         test_batch_size=32,
         steps=steps,
         # "divide the learning rate by 10 when the validation error rate stopped improving", three times; the authors'
         # log has the drops after epochs 25, 51 and 79 of 90.
-        optimizer=SGD(
-            step_decay(0.01, at=[steps * epoch // 90 for epoch in (25, 51, 79)]),
-            momentum=0.9,
-            l2=5e-4,
-            undecayed=("bias",),
-        ),
-        preprocessing=preprocessing(centre(mean, 224), size=224),
+        optimizer=SGD(step_decay(0.01, at=plateaus(steps)), momentum=0.9, l2=5e-4, undecayed=("bias",)),
+        preprocessing=preprocessing(centre_crop(224)(mean, None), size=224),
         claims=[
             Claim("one AlexNet, top-1 error on ILSVRC-2012 val, %", "top1_error", 40.7, at_most=41.2, id="A6"),
             Claim("one AlexNet, top-5 error on ILSVRC-2012 val, %", "top5_error", 18.2, at_most=18.7, id="A6"),

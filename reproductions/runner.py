@@ -19,10 +19,10 @@ import tensorflow as tf
 from keras_cnns import export
 from keras_cnns.data import digits, folder_images, statistics, tfds_images
 from keras_cnns.evaluation import classification_errors
-from keras_cnns.training import JIT_COMPILE, Checkpoints, mirrored, train
+from keras_cnns.training import JIT_COMPILE, Checkpoints, averaged_weights, mirrored, train
 from reproductions.pictures import draw_curves, save_test_images
 
-SMOKE_STEPS, SMOKE_BATCH, SMOKE_TESTS = 24, 16, 64
+SMOKE_STEPS, SMOKE_BATCH, SMOKE_TESTS, SMOKE_FINAL_TESTS = 24, 16, 64, 4
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
@@ -59,8 +59,9 @@ def parse(recipe, script, arguments=None):
     add("--strict", action="store_true", help="a corrupt image is an error, not left out")
     own = [each for each in inspect.signature(recipe).parameters.values() if each.default is not each.empty]
     for each in own:
-        kind = (lambda text: text.lower() in ("1", "true", "yes")) if isinstance(each.default, bool) else type(each.default)
-        add(f"--{each.name.replace('_', '-')}", type=kind, default=each.default, help=f"(default: {each.default})")
+        switch = isinstance(each.default, bool)
+        kind = {"action": argparse.BooleanOptionalAction} if switch else {"type": type(each.default)}
+        add(f"--{each.name.replace('_', '-')}", default=each.default, help=f"(default: {each.default})", **kind)
     options = parser.parse_args(arguments)
     for name in ("steps", "epochs", "batch_size", "checkpoint_steps"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
@@ -96,9 +97,13 @@ class Run:
         with np.load(file) as saved:
             return saved["mean"], saved["covariance"]
 
-    def batch_size(self, paper):
+    def final(self, images):
+        """The images of a test that takes long, such as many crops of each: a few of them in a smoke run."""
+        return images.take(SMOKE_FINAL_TESTS) if self.smoke else images
+
+    def batch_size(self, paper, smoke=SMOKE_BATCH):
         """The global batch: the paper's, unless --batch-size says another."""
-        return self.options.batch_size or (min(paper, SMOKE_BATCH) if self.smoke else paper)
+        return self.options.batch_size or (min(paper, smoke) if self.smoke else paper)
 
     def steps(self, paper, steps_per_epoch):
         """Training steps: the paper's, unless --steps or --epochs says others."""
@@ -121,10 +126,7 @@ def reproduce(recipe_function, run):
     with strategy.scope():
         recipe = recipe_function(run, **run.parameters)
         check(recipe, strategy)
-        recipe.model.compile(recipe.optimizer, recipe.loss, metrics=["accuracy"], jit_compile=JIT_COMPILE)
-        # Keras makes its metrics at the first step, too late for a checkpoint to bring them back.
-        images, labels = recipe.train.batches(1).element_spec
-        recipe.model._symbolic_build(data_batch=(tf.zeros([2, *images.shape[1:]]), tf.zeros([2], labels.dtype)))
+        classifier = compiled(recipe)
     keras.config.set_dtype_policy("float32")
 
     record |= describe(recipe, run, strategy)
@@ -134,10 +136,14 @@ def reproduce(recipe_function, run):
 
     def batches(epoch, skip, count):
         order = {"shuffle": True, "drop_remainder": True, "seed": run.seed, "epoch": epoch}
-        return recipe.train.batches(recipe.batch_size, skip=skip, count=count, **order)
+        return for_every_output(recipe, recipe.train.batches(recipe.batch_size, skip=skip, count=count, **order))
 
     def at_epoch_end(row, step):
-        errors = classification_errors(recipe.model, recipe.test.batches(recipe.test_batch_size))
+        if recipe.loss_weights:  # the classifier's own figures, as if it had no auxiliary heads
+            prefix = f"{recipe.model.output_names[0]}_"
+            row |= {name.removeprefix(prefix): row.pop(name) for name in list(row) if name.startswith(prefix)}
+        with averaged_weights(recipe.model):
+            errors = classification_errors(classifier, recipe.test.batches(recipe.test_batch_size))
         row |= {f"test_{name}": value for name, value in errors.items() if name != "images"}
         with writer.as_default(step):
             for name, value in row.items():
@@ -156,8 +162,31 @@ def reproduce(recipe_function, run):
     )
     record["training_seconds"] = sum(row["seconds"] for row in record["epochs"])
     print(f"trained; this sitting took {time.monotonic() - started:,.0f} s")
-    finish(recipe, run, record)
+    with averaged_weights(recipe.model):
+        finish(recipe, classifier, run, record)
     return 0
+
+
+def compiled(recipe):
+    """Make the model ready to train, and return the classifier in it: itself, or what it is without auxiliary heads."""
+    model, classifier = recipe.model, recipe.model
+    loss, metrics = recipe.loss, ["accuracy"]
+    if recipe.loss_weights:
+        classifier = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        loss, metrics = [loss] * len(model.outputs), [metrics] + [[]] * (len(model.outputs) - 1)
+    model.compile(recipe.optimizer, loss, recipe.loss_weights, metrics, jit_compile=JIT_COMPILE)
+    # Keras makes its metrics at the first step, too late for a checkpoint to bring them back.
+    images, labels = for_every_output(recipe, recipe.train.batches(1)).element_spec
+    labels = tf.nest.map_structure(lambda each: tf.zeros([2], each.dtype), labels)
+    model._symbolic_build(data_batch=(tf.zeros([2, *images.shape[1:]]), labels))
+    return classifier
+
+
+def for_every_output(recipe, batches):
+    """The batches with their labels once for every output of the model."""
+    if not recipe.loss_weights:
+        return batches
+    return batches.map(lambda images, labels: (images, (labels,) * len(recipe.loss_weights)))
 
 
 def check(recipe, strategy):
@@ -239,12 +268,17 @@ def git_commit():
         return None
 
 
-def finish(recipe, run, record):
-    """Decide the claims, write everything, print the table and where things are."""
-    last = record["epochs"][-1]
+def finish(recipe, classifier, run, record):
+    """Make the final tests, decide the claims, write everything, print the table and where things are."""
+    figures = {name.removeprefix("test_"): value for name, value in record["epochs"][-1].items()}
+    record["final_tests"] = {}
+    for name, test in recipe.final_tests.items():
+        print(f"final test: {name.replace('_', ' ')}")
+        record["final_tests"][name] = test(classifier)
+        figures |= {f"{name}_{metric}": value for metric, value in record["final_tests"][name].items()}
     record["claims"] = []
     for claim in recipe.claims:
-        ours = last[f"test_{claim.metric}"]
+        ours = figures[claim.metric]
         verdict = "not decided (smoke run)" if run.smoke else claim.verdict(ours)
         rule = f"at most {claim.at_most:g}"
         row = {"id": claim.id, "statement": claim.statement, "metric": claim.metric, "rule": rule}
@@ -253,11 +287,11 @@ def finish(recipe, run, record):
     write_json(run.out / "record.json", record)
     draw_curves(record, run.out / "curves.png")
 
-    recipe.model.save(run.out / "model.keras")
+    classifier.save(run.out / "model.keras")
     layer = keras.saving.serialize_keras_object(recipe.preprocessing)
     write_json(run.out / "preprocessing.json", layer)
     save_test_images(recipe.test, run.out / "test_images")
-    export(recipe.model, run.out / "saved_model", recipe.preprocessing, recipe.train.labels, force=True)
+    export(classifier, run.out / "saved_model", recipe.preprocessing, recipe.train.labels, force=True)
 
     print_table(record)
     files = ["record.json", "curves.png", "tensorboard", "checkpoints", "model.keras", "saved_model", "test_images"]

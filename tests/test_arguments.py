@@ -16,7 +16,7 @@ def test_classes_taken(classes):
 def test_classes_refused(classes):
     with pytest.raises(ValueError) as error:
         check_classes(classes)
-    assert str(error.value) == f"classes is {classes!r}; it must be a whole number of at least 1."
+    assert str(error.value) == f"classes is {classes!r}; it must be a whole number of at least 1, a Python int."
 
 
 @pytest.mark.parametrize(

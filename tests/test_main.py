@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import keras
 import numpy as np
@@ -97,8 +98,11 @@ def test_export_again_needs_force(run, saved, capsys):
     assert main(["export", str(run), str(saved), "--force"]) == 0
 
 
-def test_export_a_keras_file(run, tmp_path):
-    assert main(["export", str(run / "model.keras"), str(tmp_path / "saved")]) == 0
+def test_export_a_keras_file(run, tmp_path, capsys):
+    assert main(["export", str(run / "model.keras"), str(tmp_path / "saved")]) == 2
+    assert "belongs to a run" in capsys.readouterr().err
+    alone = shutil.copy(run / "model.keras", tmp_path)
+    assert main(["export", str(alone), str(tmp_path / "saved")]) == 0
     outputs = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"](
         tf.constant(np.uint8([[[[1, 2, 3]]]]))
     )

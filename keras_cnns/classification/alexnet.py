@@ -8,7 +8,7 @@ response normalisation is the paper's formula with alpha = 1e-4; the authors' co
 
 import keras
 
-from keras_cnns.arguments import check_classes, check_input_shape
+from keras_cnns.arguments import check_choice, check_classes, check_input_shape
 from keras_cnns.layers import LocalResponseNormalization, OriginalDropout, Preprocessing, TowerConv2D
 
 
@@ -28,6 +28,7 @@ def alexnet(input_shape=(227, 227, 3), classes=1000, two_towers=True, name="alex
     """
     check_input_shape(input_shape, smallest=64)
     check_classes(classes)
+    check_choice("two_towers", two_towers, (True, False))
     towers = 2 if two_towers else 1
 
     def conv(x, filters, size, name, groups=1, bias=0, **kwargs):

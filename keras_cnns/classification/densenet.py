@@ -11,8 +11,9 @@ and only 16 gives its Table 2's parameters: `initial_filters`. DenseNet-161 is t
 
 import keras
 
-from keras_cnns.arguments import check_classes, check_input_shape
+from keras_cnns.arguments import check_choice, check_classes, check_input_shape
 from keras_cnns.classification.blocks import allow_depth, batch_norm, classifier, conv, max_pool, relu
+from keras_cnns.layers import Preprocessing
 
 # Table 1: layers of the four dense blocks.
 LAYERS = {
@@ -104,6 +105,7 @@ def densenet_cifar(
 
     Source: section 3 (layers, growth rate, bottlenecks, compression, "implementation details"), 4.2 (dropout).
     """
+    check_choice("bottleneck", bottleneck, (True, False))
     step = 6 if bottleneck else 3
     if not isinstance(depth, int) or depth < step + 4 or (depth - 4) % step:
         kind = "with" if bottleneck else "without"
@@ -129,6 +131,16 @@ def densenet_cifar(
     x = keras.layers.GlobalAveragePooling2D(name="pool4")(x)
     name = name or f"densenet_cifar{depth}_{growth_rate}"
     return keras.Model(image, classifier(x, classes, "fc5"), name=name)
+
+
+def preprocessing(mean=(123.68, 116.779, 103.939), deviation=(58.393, 57.12, 57.375), size=224):
+    """Return section 4.2's preprocessing: centre `size` of a shorter side of 256, normalised by the channels.
+
+    The training set's means and standard deviations come from there; the defaults are ImageNet's. The 32 pixels of
+    CIFAR are taken whole.
+    """
+    scale = [1 / float(each) for each in deviation]
+    return Preprocessing(size, shorter_side=256 if size > 32 else None, mean=mean, scale=scale)
 
 
 def dense_blocks(x, layers, growth_rate, bottleneck, compression, dropout=0.0):

@@ -9,8 +9,8 @@ and the auxiliary heads' takes whole windows only, so that their first dense lay
 
 import keras
 
-from keras_cnns.arguments import check_classes, check_input_shape
-from keras_cnns.layers import LocalResponseNormalization
+from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.layers import LocalResponseNormalization, Preprocessing
 from keras_cnns.layers.ceil_pooling import ceil_max_pooling
 
 AUXILIARY_LOSS_WEIGHT = 0.3  # of each auxiliary head's loss while training: section 5
@@ -46,6 +46,7 @@ def googlenet(input_shape=(224, 224, 3), classes=1000, auxiliary_heads=True, nam
 
     Source: Table 1 (layers), section 5 (auxiliary heads, dropout).
     """
+    check_choice("auxiliary_heads", auxiliary_heads, (True, False))
     if auxiliary_heads:
         check_input_shape(input_shape, smallest=79)  # 79, 40, 20, 10, 5: one window of the heads' pooling
     else:
@@ -72,6 +73,13 @@ def googlenet(input_shape=(224, 224, 3), classes=1000, auxiliary_heads=True, nam
     x = keras.layers.Flatten(name="flatten")(keras.layers.Dropout(0.4, name="drop")(x))
     logits = classifier(x, classes, "loss3_classifier")
     return keras.Model(image, [logits, *auxiliary] if auxiliary_heads else logits, name=name)
+
+
+def preprocessing(mean=(123.68, 116.779, 103.939), size=224):
+    """Return section 7's single crop: the shorter side brought to 256, the centre `size` cut out, the training set's
+    mean RGB colour subtracted; by default ImageNet's.
+    """
+    return Preprocessing(size, shorter_side=256, mean=mean)
 
 
 def inception(x, conv1, reduce3, conv3, reduce5, conv5, projection, name):

@@ -13,7 +13,7 @@ import keras
 
 from keras_cnns.arguments import check_choice, check_classes, check_input_shape
 from keras_cnns.classification.blocks import allow_depth, batch_norm, classifier, conv, max_pool, relu
-from keras_cnns.layers import PaddedIdentity
+from keras_cnns.layers import PaddedIdentity, Preprocessing
 
 # Table 1: blocks of conv2_x, conv3_x, conv4_x, conv5_x; pairs of 3x3 up to 34 layers, bottlenecks from 50 on.
 BLOCKS = {
@@ -111,6 +111,14 @@ def residual_network(depth, input_shape, classes, name, shortcut="B", stride_in=
             x = relu(y, f"res{block}_relu")
     x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
     return keras.Model(image, classifier(x, classes, "fc1000"), name=name)
+
+
+def preprocessing(mean=(123.68, 116.779, 103.939), size=224):
+    """Return a single view for section 3.4: the centre `size` of a shorter side of 256, the mean subtracted.
+
+    The paper's mean is one a pixel of its training set and comes from there; the default is ImageNet's RGB mean.
+    """
+    return Preprocessing(size, shorter_side=256, mean=mean)
 
 
 def block_name(index, numbered):

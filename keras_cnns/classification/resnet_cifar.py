@@ -30,6 +30,7 @@ def resnet_cifar(depth, shortcut="A", residual=True, input_shape=(32, 32, 3), cl
     if not isinstance(depth, int) or depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth is {depth!r}; it must be 6n + 2 with n of at least 1: 8, 14, 20, 26, 32, ...")
     check_choice("shortcut", shortcut, ("A", "B"))
+    check_choice("residual", residual, (True, False))
     check_input_shape(input_shape, smallest=4, free=True)
     check_classes(classes)
     n = (depth - 2) // 6

@@ -9,7 +9,7 @@ matters on inputs that are no multiple of 32.
 import keras
 
 from keras_cnns.arguments import check_choice, check_classes, check_input_shape
-from keras_cnns.layers import LocalResponseNormalization
+from keras_cnns.layers import LocalResponseNormalization, Preprocessing
 
 # Table 1, its columns as rows: the kernel sizes of each stage's convolutions. A 2x2/2 max pooling ends each stage.
 FILTERS = (64, 128, 256, 512, 512)
@@ -76,3 +76,10 @@ def vgg16(input_shape=(224, 224, 3), classes=1000, name="vgg16"):
 def vgg19(input_shape=(224, 224, 3), classes=1000, name="vgg19"):
     """Return `vgg` in configuration E: logits `(batch, classes)`; 143,667,240 parameters."""
     return vgg("E", input_shape, classes, name)
+
+
+def preprocessing(mean=(123.68, 116.779, 103.939), size=224):
+    """Return a single view for sections 2.1 and 3.2: the shorter side brought to 256, the centre `size` cut out, the
+    training set's mean RGB colour subtracted; by default ImageNet's. The paper tests on the whole image instead.
+    """
+    return Preprocessing(size, shorter_side=256, mean=mean)

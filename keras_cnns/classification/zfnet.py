@@ -13,7 +13,7 @@ the training.
 import keras
 
 from keras_cnns.arguments import check_classes, check_input_shape
-from keras_cnns.layers import LocalResponseNormalization, OriginalDropout
+from keras_cnns.layers import LocalResponseNormalization, OriginalDropout, Preprocessing
 from keras_cnns.layers.ceil_pooling import ceil_max_pooling
 
 
@@ -58,6 +58,14 @@ def zfnet(input_shape=(224, 224, 3), classes=1000, name="zfnet"):
     x = OriginalDropout(0.5, name="drop7")(fully_connected(x, 4096, "fc7", activation="relu"))
     logits = fully_connected(x, classes, "fc8", dtype="float32")
     return keras.Model(image, logits, name=name)
+
+
+def preprocessing(mean=(123.68, 116.779, 103.939), size=224):
+    """Return section 3's preprocessing: the centre `size` of a shorter side of 256, the mean subtracted.
+
+    The paper's mean is one a pixel of its training set and comes from there; the default is ImageNet's RGB mean.
+    """
+    return Preprocessing(size, shorter_side=256, mean=mean)
 
 
 def normal():

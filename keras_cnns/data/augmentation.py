@@ -124,7 +124,7 @@ def random_crop(side, positions=None):
     def crop(images, keys):
         fit = tf.shape(images)[1:3] - side + 1
         count = fit if positions is None else tf.minimum(fit, positions)
-        return crop_each(images, integers(keys, 0, count=count[0]), integers(keys, 1, count=count[1]), side)
+        return crop_each(images, integers(keys, 0, count=count[0]), integers(keys, 1, count=count[1]), side, side)
 
     return crop
 
@@ -135,7 +135,7 @@ def random_sub_crop(side):
     def crop(images, keys):
         chosen = integers(keys, count=5)
         top, left = (tf.gather(offsets, chosen) for offsets in zip(*five(images, side), strict=True))
-        return crop_each(images, top, left, side)
+        return crop_each(images, top, left, side, side)
 
     return crop
 
@@ -144,17 +144,17 @@ def pad_and_crop(padding=4):
     """Zero-pad each image on every side and cut the old size out at random: ResNet on CIFAR-10, section 4.2."""
 
     def crop(images, keys):
-        side = images.shape[1]
         padded = tf.pad(images, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
-        return random_crop(side)(padded, keys)
+        top, left = (integers(keys, stream, count=2 * padding + 1) for stream in (0, 1))
+        return crop_each(padded, top, left, *images.shape[1:3])
 
     return crop
 
 
-def crop_each(images, top, left, side):
-    """Cut `side` x `side` at its own (top, left) out of each image."""
-    rows = top[:, None] + tf.range(side)
-    columns = left[:, None] + tf.range(side)
+def crop_each(images, top, left, height, width):
+    """Cut `height` x `width` at its own (top, left) out of each image."""
+    rows = top[:, None] + tf.range(height)
+    columns = left[:, None] + tf.range(width)
     return tf.gather(tf.gather(images, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
 
 

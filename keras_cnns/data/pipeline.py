@@ -51,7 +51,9 @@ class Images:
         return self._copy(_each=(), _transforms=())
 
     def take(self, count):
-        """The first `count` images alone, held in memory (for a quick look or a smoke test)."""
+        """The first `count` images alone; only of images held in memory."""
+        if self.arrays is None:
+            raise ValueError(f"{self.name} is streamed; only images held in memory can be cut to the first {count}.")
         images, labels = self.arrays
         return self._copy(size=min(count, self.size), arrays=(images[:count], labels[:count]))
 

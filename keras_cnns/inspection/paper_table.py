@@ -15,7 +15,7 @@ COMPARED = [field for field in Row._fields if field != "name"]
 
 
 def paper_tables():
-    """All papers' tables: a dict from name to the calls that build it: `vgg_D` to `["vgg(configuration='D')", "vgg16()"]`."""
+    """All papers' tables: from a name, `vgg_D`, to the calls that build it, `["vgg(configuration='D')", "vgg16()"]`."""
     tables = {}
     for file in sorted(resources.files("keras_cnns.papers").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".csv"):

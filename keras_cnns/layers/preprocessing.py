@@ -17,7 +17,7 @@ class Preprocessing(keras.layers.Layer):
         shorter_side: pixels of the shorter side after resizing with the aspect ratio kept; the centre `size` is cut
             from that. None resizes to `size` itself. Both are bilinear, antialiased.
         mean: what is subtracted: a number, one a channel, or one a pixel and channel, (height, width, channels).
-        scale: what the difference is multiplied by.
+        scale: what the difference is multiplied by: a number or one a channel.
 
     Raises:
         ValueError: a size below one pixel, a `shorter_side` shorter than `size`, a mean of another shape, or images

@@ -53,6 +53,9 @@ class Checkpoints:
         for step in reversed(steps):
             try:
                 self.checkpoint.read(str(self.folder / f"step-{step}")).assert_consumed()
+                for damaged in steps[steps.index(step) + 1 :]:  # so that they do not count among those kept
+                    index = self.folder / f"step-{damaged}.index"
+                    index.replace(index.with_suffix(".damaged"))
                 return step, json.loads(self.notes.numpy())
             except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
                 reason = str(error).splitlines()[0]

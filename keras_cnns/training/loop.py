@@ -26,6 +26,7 @@ def train(model, batches, steps, steps_per_epoch, checkpoints, checkpoint_steps=
 
     Raises:
         FloatingPointError: the loss is no longer finite; the checkpoints are those before.
+        ValueError: the batches of an epoch ran out.
     """
     strategy = model.distribute_strategy
 
@@ -33,16 +34,16 @@ def train(model, batches, steps, steps_per_epoch, checkpoints, checkpoint_steps=
     def step_on(batch):
         strategy.run(model.train_step, args=(batch,))
 
-    step, history = checkpoints.restore()
-    history = history or []
-    if 0 < step:
+    step, notes = checkpoints.restore()
+    history, elapsed = notes or ([], 0.0)  # seconds of the epoch that the checkpoint is in
+    if step > 0:
         print(f"resumed after step {step:,} of {steps:,}")
     bar = tqdm(total=steps, initial=step, unit=" steps", mininterval=0.5 if sys.stderr.isatty() else 20, miniters=1)
     with bar:
         while step < steps:
             epoch, position = divmod(step, steps_per_epoch)
             bar.set_description(f"epoch {epoch + 1}/{math.ceil(steps / steps_per_epoch)}")
-            start, first, shown = time.monotonic(), step, 0.0
+            start, shown, elapsed = time.monotonic() - elapsed, 0.0, 0.0
             last = min((epoch + 1) * steps_per_epoch, steps)
             for batch in strategy.experimental_distribute_dataset(batches(epoch, position, last - step)):
                 step_on(batch)
@@ -53,15 +54,17 @@ def train(model, batches, steps, steps_per_epoch, checkpoints, checkpoint_steps=
                     shown = time.monotonic()
                 if checkpoint_steps and step % checkpoint_steps == 0 and step < last:
                     metrics(model, step)
-                    checkpoints.save(step, history)
+                    checkpoints.save(step, (history, time.monotonic() - start))
+            if step < last:
+                raise ValueError(f"epoch {epoch + 1} ended at step {step} of {last}: too few images can be read.")
             row = {"epoch": epoch + 1, "step": step}
             row["learning_rate"] = float(tf.convert_to_tensor(model.optimizer.learning_rate))
-            row |= {"seconds": time.monotonic() - start, "steps": step - first} | metrics(model, step)
+            row |= {"seconds": time.monotonic() - start, "steps": step - epoch * steps_per_epoch} | metrics(model, step)
             if at_epoch_end:
                 at_epoch_end(row, step)
             history.append(row)
             model.reset_metrics()
-            checkpoints.save(step, history)
+            checkpoints.save(step, (history, 0.0))
     return history
 
 

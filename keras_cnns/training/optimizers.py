@@ -18,9 +18,14 @@ class SGD(keras.optimizers.SGD):
         l2: the papers' "weight decay".
         undecayed: names of variables without decay; ("bias",) leaves out biases, ("bias", "gamma", "beta") batch
             normalisation too.
+
+    Raises:
+        ValueError: `weight_decay` is given.
     """
 
     def __init__(self, learning_rate, momentum=0.9, nesterov=False, l2=0.0, undecayed=(), name="sgd", **kwargs):
+        if kwargs.get("weight_decay"):
+            raise ValueError(f"weight_decay is {kwargs['weight_decay']}; the papers' decay is l2, inside the momentum.")
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, name=name, **kwargs)
         self.l2, self.undecayed = l2, tuple(undecayed)
 

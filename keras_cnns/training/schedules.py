@@ -13,3 +13,10 @@ def step_decay(initial, at, factor=0.1, warm_up=None):
         rates, at = [warm_up[0], *rates], [warm_up[1], *at]
     # Keras keeps a rate up to and including its boundary, and counts the first step as 0.
     return keras.optimizers.schedules.PiecewiseConstantDecay([step - 1 for step in at], rates)
+
+
+def plateaus(steps):
+    """The steps after which the learning rate falls where a paper divides it "when the validation error stopped
+    improving", three times, and prints no more: AlexNet's, after epochs 25, 51 and 79 of 90 by its authors' log.
+    """
+    return [steps * epoch // 90 for epoch in (25, 51, 79)]

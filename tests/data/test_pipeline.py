@@ -102,6 +102,21 @@ def test_a_folder_divided_into_train_and_val(folder, tmp_path):
     assert len(folder_images(root, "train")) == len(folder_images(root, "test")) == 4
 
 
+def test_a_test_folder_is_numbered_by_the_training_folders_classes(tmp_path):
+    picture = tf.io.encode_jpeg(skimage_data.chelsea()).numpy()
+    for path in ("train/cat", "train/dog", "train/.ipynb_checkpoints", "train/cat/.hidden", "test/dog"):
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "a.jpg").write_bytes(picture)
+    (tmp_path / "train" / "cat" / "notes.txt").write_text("not an image")
+    train, test = folder_images(tmp_path, "train"), folder_images(tmp_path, "test")
+    assert train.labels == test.labels == ["cat", "dog"]
+    assert [label for _, _, _, label in test.records().as_numpy_iterator()] == [1]
+    assert len(train) == 2 and "1 files with other endings left out" in train.description
+    (tmp_path / "test" / "zebra").mkdir()
+    with pytest.raises(ValueError, match=r"has the class 'zebra'; the classes of .*train are cat, dog"):
+        folder_images(tmp_path, "test")
+
+
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
 def test_a_corrupt_image_is_named_counted_and_left_out(folder, damage, capfd):
     victims = [next((folder / "coffee").glob("2.*")), next((folder / "rocket").glob("3.*"))]
@@ -155,6 +170,12 @@ def test_a_folder_that_will_not_do_is_refused(tmp_path, folder):
     with pytest.raises(ValueError, match="one a class"):
         folder_images(tmp_path / "flat", "train")
     (tmp_path / "flat").rmdir()
+    with pytest.raises(ValueError, match="split is 'valid'; it must be one of 'train', 'test'"):
+        folder_images(folder, "valid")
+    with pytest.raises(ValueError, match="split is 'trian'"):
+        digits("trian")
+    with pytest.raises(ValueError, match="only images held in memory"):
+        folder_images(folder, "train").take(3)
     (folder / "unicorn").mkdir()
     with pytest.raises(ValueError, match=r"unicorn has no train images"):
         folder_images(folder, "train")
@@ -182,8 +203,8 @@ def test_tfds_offline_in_memory_and_streamed(tmp_path):
             disable_shuffling=name == "small_digits",
         )
     small = tfds_images("small_digits", "train", str(tmp_path))
-    np.testing.assert_array_equal(small.arrays[0], digits_images[:50])
-    assert "small_digits/1.0.0 train, 50 images" in small.description
+    np.testing.assert_array_equal(small.arrays[0], digits_images[:40])
+    assert "small_digits/1.0.0 train[:80%], 40 images" in small.description
 
     large = tfds_images("photographs", "train", str(tmp_path))
     assert large.arrays is None
@@ -192,8 +213,14 @@ def test_tfds_offline_in_memory_and_streamed(tmp_path):
     originals = [image.shape for _, _, image, _ in large.records().as_numpy_iterator() if isinstance(image, np.ndarray)]
     assert not originals  # they stay encoded until they are needed
 
-    with pytest.raises(ValueError, match="has no split 'test'; it has train"):
-        tfds_images("photographs", "test", str(tmp_path))
+    # A set of one split is divided, and nothing is both trained on and tested on.
+    parts = [tfds_images("photographs", split, str(tmp_path)) for split in ("train", "test")]
+    names = [{name for _, name, _, _ in part.records().as_numpy_iterator()} for part in parts]
+    assert [len(part) for part in parts] == [3, 1] and len(names[0] | names[1]) == 4
+    assert tfds_images("small_digits", "train", str(tmp_path), channels=3).arrays[0].shape == (40, 32, 32, 3)
+
+    with pytest.raises(ValueError, match="has no split 'validation'; it has train"):
+        tfds_images("photographs", "validation", str(tmp_path))
     with pytest.raises(ValueError, match="'no_such_set' is not prepared in"):
         tfds_images("no_such_set", "train", str(tmp_path))
 

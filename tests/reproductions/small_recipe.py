@@ -1,6 +1,6 @@
 """A small recipe with everything that must survive a kill: dropout of both kinds, batch norm, momentum, augmentation.
 
-    python -m tests.reproductions.small_recipe
+python -m tests.reproductions.small_recipe
 """
 
 import sys

@@ -98,11 +98,19 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage, cap
     else:
         data.unlink()
     again = compiled(mirrored(1), convolutional)
-    step, history = Checkpoints(tmp_path, again).restore()
+    step, (history, _) = Checkpoints(tmp_path, again).restore()
     assert step == 3 and [row["step"] for row in history] == [3]
     for ours, saved in zip(again.get_weights(), before, strict=True):
         np.testing.assert_array_equal(ours, saved)
     assert f"{tmp_path / 'step-5'} cannot be read" in capsys.readouterr().err
+    train(again, batches, 5, 3, Checkpoints(tmp_path, again), checkpoint_steps=1)
+    assert Checkpoints(tmp_path, again).steps() == [4, 5]  # the damaged one did not count among the two kept
+
+
+def test_batches_that_run_out_end_the_run_instead_of_going_round_for_ever(tmp_path):
+    model = compiled(mirrored(1), convolutional)
+    with pytest.raises(ValueError, match="epoch 1 ended at step 2 of 5: too few images can be read"):
+        train(model, lambda *position: batches(*position).take(2), 5, 5, Checkpoints(tmp_path, model))
 
 
 def test_all_checkpoints_damaged_is_said_and_nothing_is_deleted(tmp_path):

@@ -77,6 +77,11 @@ def test_is_saved_with_its_model(save_and_load):
     assert (again.momentum, again.nesterov, again.l2, again.undecayed) == (0.8, True, 1e-3, ("bias",))
 
 
+def test_keras_own_decay_is_refused():
+    with pytest.raises(ValueError, match=r"weight_decay is 0.1; the papers' decay is l2"):
+        SGD(0.1, weight_decay=0.1)
+
+
 def test_step_decay_drops_where_it_says():
     schedule = step_decay(0.1, at=(32_000, 48_000), warm_up=(0.01, 400))
     rates = [float(schedule(step)) for step in (0, 399, 400, 31_999, 32_000, 47_999, 48_000, 63_999)]

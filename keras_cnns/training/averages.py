@@ -1,0 +1,23 @@
+"""Averages of the weights over the steps of a training: Polyak & Juditsky, SIAM J. Control Optim. 30, 1992."""
+
+import contextlib
+
+
+@contextlib.contextmanager
+def averaged_weights(model):
+    """Inside, a compiled model has the moving averages of its weights, if its optimizer keeps them (`use_ema=True`).
+
+    Outside it has its own again, to the bit. Networks that share its layers change with it.
+    """
+    if not model.optimizer.use_ema:
+        yield
+        return
+    own = [variable.numpy() for variable in model.trainable_variables]
+    try:
+        pairs = zip(model.trainable_variables, model.optimizer._model_variables_moving_average, strict=True)
+        for variable, average in pairs:
+            variable.assign(average.numpy())
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, own, strict=True):
+            variable.assign(value)

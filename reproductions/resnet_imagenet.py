@@ -1,0 +1,119 @@
+"""ResNet on ImageNet: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, sections 3.4 and 4.1.
+
+    python -m reproductions.resnet_imagenet --depth 50 --data-dir DIR
+
+Paper: 600,000 steps of 256 images; ten-crop top-1 error 27.94 (plain-18), 27.88 (ResNet-18), 28.54 (plain-34), 25.03
+(ResNet-34 A), 24.52 (B), 24.19 (C), 22.85 (ResNet-50), 21.75 (101), 21.43 % (152).
+`--no-residual` is the plain network; `--multi-scale` adds the fully convolutional test at five scales.
+Needs ImageNet prepared by TensorFlow Datasets (imagenet2012), and GPUs: the paper trained on eight.
+"""
+
+import sys
+
+import keras_cnns
+from keras_cnns.arguments import check_choice
+from keras_cnns.classification.resnet import BLOCKS, preprocessing
+from keras_cnns.data.augmentation import (
+    centre_crop,
+    one,
+    pca_colour_noise,
+    random_crop,
+    random_flip,
+    random_scale,
+    resize_shorter_side,
+    subtract_mean,
+    ten_crop,
+    with_mirror,
+)
+from keras_cnns.evaluation import at_scales, classification_errors
+from keras_cnns.segmentation import convolutionalize
+from keras_cnns.training import SGD, step_decay
+from reproductions.recipe import Claim, Recipe
+from reproductions.runner import main
+
+# Tables 2 and 3: top-1 and, where printed, top-5 error, %, ten crops. Plain networks have no shortcut.
+TEN_CROP = {
+    (18, None): (27.94,),
+    (18, "A"): (27.88,),
+    (34, None): (28.54, 10.02),
+    (34, "A"): (25.03, 7.76),
+    (34, "B"): (24.52, 7.46),
+    (34, "C"): (24.19, 7.40),
+    (50, "B"): (22.85, 6.71),
+    (101, "B"): (21.75, 6.05),
+    (152, "B"): (21.43, 5.71),
+}
+MULTI_SCALE = {  # Table 4
+    (34, "B"): (21.84, 5.71),
+    (34, "C"): (21.53, 5.60),
+    (50, "B"): (20.74, 5.25),
+    (101, "B"): (19.87, 4.60),
+    (152, "B"): (19.38, 4.49),
+}
+
+
+def recipe(run, depth=50, shortcut="B", residual=True, multi_scale=False):
+    check_choice("--depth", depth, tuple(BLOCKS) if residual else (18, 34))
+    train, test = run.data("imagenet2012")
+    square = resize_shorter_side(256), centre_crop(224)
+    mean, covariance = run.statistics(train.each(*square))
+    batch_size = run.batch_size(256, smoke=4)
+    steps = run.steps(600_000, steps_per_epoch=len(train) // batch_size)
+    arguments = {"shortcut": shortcut} if residual else {}
+    model = getattr(keras_cnns, f"{'resnet' if residual else 'plain'}{depth}")
+    ten = run.final(test).each(resize_shorter_side(256), centre_crop(256)).map(ten_crop(224), subtract_mean(mean))
+    whole = [
+        run.final(test).each(resize_shorter_side(scale)).map(subtract_mean(mean.mean(axis=(0, 1))), with_mirror)
+        for scale in (224, 256, 384, 480, 640)
+    ]
+
+    def multi_scale_test(model):
+        """Section 3.4: "fully-convolutional form", "average the scores at multiple scales"."""
+        with model.distribute_strategy.scope():
+            dense = convolutionalize(model)
+        return classification_errors(dense, at_scales([images.batches(1) for images in whole]))
+
+    def claims(test, table):
+        name = f"{model.__name__}{f' ({shortcut})' if residual else ''}, {test.replace('_', ' ')}, top"
+        return [
+            Claim(
+                f"{name}-{k} error on val, %",
+                f"{test}_top{k}_error",
+                figure,
+                figure + 0.5,
+                "R2" if depth > 34 else "R1",
+            )
+            for k, figure in zip((1, 5), table.get((depth, shortcut if residual else None), ()), strict=False)
+        ]
+
+    return Recipe(
+        model=model(classes=len(train.labels), **arguments),
+        # "resized with its shorter side randomly sampled in [256, 480] for scale augmentation"
+        train=train.each(random_scale(256, 480), one(random_crop(224))).map(
+            random_flip, subtract_mean(mean), pca_colour_noise(covariance)
+        ),
+        test=test.each(*square).map(subtract_mean(mean)),
+        final_tests={"ten_crop": lambda model: classification_errors(model, ten.batches(32))}
+        | ({"multi_scale": multi_scale_test} if multi_scale else {}),
+        batch_size=batch_size,
+        steps=steps,
+        optimizer=SGD(step_decay(0.1, at=(steps // 4, steps // 2, steps * 3 // 4)), momentum=0.9, l2=1e-4),
+        preprocessing=preprocessing(mean),
+        claims=claims("ten_crop", TEN_CROP) + (claims("multi_scale", MULTI_SCALE) if multi_scale else []),
+        deviations=[
+            "the learning rate drops after 150,000, 300,000 and 450,000 steps, every 30 epochs as in the Torch release "
+            "to which the authors point, not by watching the validation error",
+            "batch normalisation tests with moving averages, the authors' release with averages taken after training",
+            "the mean image subtracted is that of the training images' centre crops",
+            *(
+                ["the multi-scale test subtracts the mean colour, since its images have many sizes"]
+                if multi_scale
+                else []
+            ),
+            "the errors after each epoch are of the centre crop; the paper's tests follow at the end",
+        ],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(recipe))
