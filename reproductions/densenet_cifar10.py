@@ -30,13 +30,11 @@ TABLE_2 = {
 
 
 def recipe(run, depth=40, growth_rate=12, bottleneck=False, augment=True):
-    train, test = run.data("cifar10")
+    train, test = run.data("cifar10", side=32)
     mean, covariance = run.statistics(train)
     side = mean.shape[0]
-    mean, deviation = (
-        mean.mean(axis=(0, 1)),
-        np.sqrt(np.diag(covariance)),
-    )  # "the channel means and standard deviations"
+    # "we normalize the data using the channel means and standard deviations"
+    mean, deviation = mean.mean(axis=(0, 1)), np.sqrt(np.diag(covariance))
     normalise = subtract_mean(mean, deviation)
     batch_size = run.batch_size(64)
     steps_per_epoch = len(train) // batch_size

@@ -41,7 +41,7 @@ TABLE_3 = {
 
 def recipe(run, depth=121):
     check_choice("--depth", depth, tuple(LAYERS))
-    train, test = run.data("imagenet2012")
+    train, test = run.data("imagenet2012", channels=3)
     square = resize_shorter_side(256), centre_crop(224)
     mean, covariance = run.statistics(train.each(*square))
     mean, deviation = mean.mean(axis=(0, 1)), np.sqrt(np.diag(covariance))

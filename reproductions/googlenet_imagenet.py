@@ -29,7 +29,7 @@ from reproductions.runner import main
 
 
 def recipe(run):
-    train, test = run.data("imagenet2012")
+    train, test = run.data("imagenet2012", channels=3)
     square = resize_shorter_side(256), centre_crop(224)
     mean, _ = run.statistics(train.each(*square))
     mean = mean.mean(axis=(0, 1))  # "RGB color channels with mean subtraction"

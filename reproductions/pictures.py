@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import matplotlib
-import numpy as np
 import tensorflow as tf
 
 matplotlib.use("Agg")
@@ -47,10 +46,7 @@ def draw_curves(record, path):
 def save_test_images(images, folder, count=10):
     """Write test images as PNG files named by their order and label: what a user would send to the exported model."""
     folder.mkdir(exist_ok=True)
-    originals = images.originals()
-    records = originals.records()
     stride = max(len(images) // count, 1)
-    for number, (_, _, image, label) in enumerate(records.shard(stride, 0).take(count).as_numpy_iterator()):
-        if isinstance(image, np.ndarray):
-            image = tf.io.encode_png(image).numpy()
-        Path(folder, f"{number}-{images.labels[label].replace('/', '_')}.png").write_bytes(image)
+    for number, (image, label) in enumerate(images.originals().batches(1).shard(stride, 0).take(count)):
+        name = f"{number}-{images.labels[int(label[0])].replace('/', '_')}.png"
+        Path(folder, name).write_bytes(tf.io.encode_png(image[0]).numpy())

@@ -18,7 +18,7 @@ TABLE_6 = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43, 1202: 7.93}  # tes
 
 
 def recipe(run, depth=20, shortcut="A", residual=True):
-    train, test = run.data("cifar10")
+    train, test = run.data("cifar10", side=32)
     mean, _ = run.statistics(train)
     batch_size = run.batch_size(128)
     steps = run.steps(64_000, steps_per_epoch=len(train) // batch_size)

@@ -54,7 +54,7 @@ MULTI_SCALE = {  # Table 4
 
 def recipe(run, depth=50, shortcut="B", residual=True, multi_scale=False):
     check_choice("--depth", depth, tuple(BLOCKS) if residual else (18, 34))
-    train, test = run.data("imagenet2012")
+    train, test = run.data("imagenet2012", channels=3)
     square = resize_shorter_side(256), centre_crop(224)
     mean, covariance = run.statistics(train.each(*square))
     batch_size = run.batch_size(256, smoke=4)

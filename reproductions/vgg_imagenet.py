@@ -72,7 +72,7 @@ def take_over(model, folder):
 def recipe(run, configuration="D", scale="256", initial=""):
     check_choice("--scale", scale, tuple(SCALES))
     smallest, largest, q, three_q = SCALES[scale]
-    train, test = run.data("imagenet2012")
+    train, test = run.data("imagenet2012", channels=3)
     square = resize_shorter_side(256), centre_crop(224)
     mean, covariance = run.statistics(train.each(*square))
     mean = mean.mean(axis=(0, 1))  # "subtracting the mean RGB value"
@@ -80,6 +80,7 @@ def recipe(run, configuration="D", scale="256", initial=""):
     steps = run.steps(370_000, steps_per_epoch=len(train) // batch_size)
     model = vgg(configuration, classes=len(train.labels))
     fine_tuned = take_over(model, initial) if initial else False
+    rate = (1e-3 if fine_tuned else 1e-2) * batch_size / 256  # a smaller batch diverges at the rate of the paper's
 
     def dense_test(*scales):
         """Section 3.2: the network as convolutions over the whole image and its mirror, at each of the scales."""
@@ -110,9 +111,7 @@ def recipe(run, configuration="D", scale="256", initial=""):
         final_tests={"single_scale": dense_test(q), "multi_scale": dense_test(*three_q)},
         batch_size=batch_size,
         steps=steps,
-        optimizer=SGD(
-            step_decay(1e-3 if fine_tuned else 1e-2, at=plateaus(steps)), momentum=0.9, l2=5e-4, undecayed=("bias",)
-        ),
+        optimizer=SGD(step_decay(rate, at=plateaus(steps)), momentum=0.9, l2=5e-4, undecayed=("bias",)),
         preprocessing=preprocessing(mean),
         claims=[
             *claims("single_scale", SINGLE_SCALE.get((configuration, scale), ())),

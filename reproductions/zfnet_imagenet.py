@@ -24,7 +24,7 @@ from reproductions.runner import main
 
 
 def recipe(run):
-    train, test = run.data("imagenet2012")
+    train, test = run.data("imagenet2012", channels=3)
     # "resizing the smallest dimension to 256, cropping the center 256x256 region, subtracting the per-pixel mean"
     train, test = (images.each(resize_shorter_side(256), centre_crop(256)) for images in (train, test))
     mean, _ = run.statistics(train)

@@ -57,8 +57,11 @@ def resnet_cifar(depth, shortcut="A", residual=True, input_shape=(32, 32, 3), cl
 
 
 def preprocessing(mean):
-    """Return section 4.2's preprocessing: 32x32, the training set's mean subtracted, one a pixel and channel."""
-    return Preprocessing((32, 32), mean=mean)
+    """Return section 4.2's preprocessing: the training set's mean image subtracted, one number a pixel and channel.
+
+    Images of another size are scaled to the mean's, which the middle is cut from.
+    """
+    return Preprocessing(mean.shape[:2], shorter_side=max(mean.shape[:2]), mean=mean)
 
 
 def conv_bn(x, filters, name, size=3, strides=1):

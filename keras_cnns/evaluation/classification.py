@@ -1,5 +1,6 @@
 """Test errors of a classifier."""
 
+import functools
 import math
 
 import numpy as np
@@ -21,6 +22,19 @@ def classification_errors(model, batches, strategy=None):
         ValueError: there are no images.
     """
     strategy = strategy or model.distribute_strategy
+    batches = strategy.experimental_distribute_dataset(batches)
+    step = counting_step(model, strategy)
+    sums = [step(*batch).numpy() for batch in batches]
+    if not sums:
+        raise ValueError("there are no images to test on.")
+    loss, top1, top5, images = np.sum(sums, axis=0, dtype="float64")
+    errors = {"top1_error": 100 * (1 - top1 / images), "top5_error": 100 * (1 - top5 / images)}
+    return {"loss": loss / images, **errors, "images": int(images)}
+
+
+@functools.lru_cache(maxsize=2)  # so that a test after every epoch is traced once
+def counting_step(model, strategy):
+    """A function from one global batch to (summed loss, right, right among five, images)."""
 
     def log_probabilities(images):  # (batch, crops, classes)
         crops = images.shape[1] if images.shape.rank == 5 else 1
@@ -45,18 +59,11 @@ def classification_errors(model, batches, strategy=None):
         # A replica for which no image is left gets an empty batch, too small for some networks if its shape is free.
         return tf.cond(tf.size(labels) > 0, lambda: count(images, labels), lambda: tf.zeros(4))
 
-    batches = strategy.experimental_distribute_dataset(batches)
-
-    @tf.function(input_signature=batches.element_spec)
+    @tf.function
     def step(images, labels):
         return strategy.reduce("SUM", strategy.run(count_any, args=(images, labels)), axis=None)
 
-    sums = [step(*batch).numpy() for batch in batches]
-    if not sums:
-        raise ValueError("there are no images to test on.")
-    loss, top1, top5, images = np.sum(sums, axis=0, dtype="float64")
-    errors = {"top1_error": 100 * (1 - top1 / images), "top5_error": 100 * (1 - top5 / images)}
-    return {"loss": loss / images, **errors, "images": int(images)}
+    return step
 
 
 def number(condition):

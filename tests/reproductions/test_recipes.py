@@ -102,7 +102,7 @@ TRAININGS = [
 def declared(script, flags, images, monkeypatch, tmp_path):
     """The recipe of a script on a data set of that many images, of which only some digits are there."""
 
-    def data(run, name):
+    def data(run, name, side=None, channels=None):
         return digits("train", channels=3), digits("test", channels=3)
 
     def statistics(run, images):

@@ -25,7 +25,7 @@ def final_state(folder):
 
 def epochs(folder):
     rows = json.loads((folder / "record.json").read_text())["epochs"]
-    return [{key: value for key, value in row.items() if key not in ("seconds", "steps")} for row in rows]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
 def run(*arguments):
@@ -63,7 +63,7 @@ def test_killed_twice_and_resumed_equals_undisturbed(tmp_path, replicas):
         np.testing.assert_array_equal(value, resumed[name], err_msg=name)
     assert epochs(tmp_path / "whole") == epochs(tmp_path / "killed")
     assert [row["step"] for row in epochs(tmp_path / "killed")] == [15, 30, 40]
-    assert json.loads((tmp_path / "killed" / "record.json").read_text())["sittings"] == 3
+    assert len(json.loads((tmp_path / "killed" / "record.json").read_text())["sittings"]) == 3
 
 
 @pytest.mark.slow

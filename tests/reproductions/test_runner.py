@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_cnns.data import digits
 from reproductions import runner
+from reproductions.recipe import Claim
 from tests.reproductions.small_recipe import recipe
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +36,12 @@ def test_everything_is_written(finished):
     assert [row["step"] for row in record["epochs"]] == [15, 20]
     assert {"loss", "accuracy", "test_loss", "test_top1_error", "learning_rate"} <= record["epochs"][0].keys()
     (claim,) = record["claims"]
-    assert claim["ours"] == record["epochs"][-1]["test_top1_error"] and claim["verdict"] == "holds"
+    assert claim["ours"] == record["epochs"][-1]["test_top1_error"]
+    # Fewer steps than the recipe's: a proxy, which decides nothing, and says by what it departs.
+    assert claim["verdict"] == "not decided (proxy)"
+    assert record["deviations"] == ["20 steps, schedule scaled, instead of 40"]
+    (sitting,) = record["sittings"]
+    assert sitting["commit"] == record["commit"] and sitting["versions"]["keras"] == keras.__version__
     for name in ("curves.png", "model.keras", "preprocessing.json", "saved_model/saved_model.pb"):
         assert (finished / name).stat().st_size > 0
     assert len(list((finished / "test_images").glob("*.png"))) == 10
@@ -71,12 +78,74 @@ def test_a_second_run_into_the_same_folder_is_refused_and_nothing_is_lost(finish
     assert {file: file.read_bytes() for file in finished.rglob("*") if file.is_file()} == before
 
 
+def test_a_finished_run_is_shown_again_and_not_touched(finished, capsys):
+    before = {file: file.read_bytes() for file in finished.rglob("*") if file.is_file()}
+    same = ["--out", str(finished), "--steps", "20", "--filters", "6", "--seed", "3", "--resume"]
+    assert runner.main(recipe, same) == 0
+    assert "is finished" in capsys.readouterr().out
+    assert {file: file.read_bytes() for file in finished.rglob("*") if file.is_file()} == before
+
+
+@pytest.fixture
+def unfinished(tmp_path):
+    """The folder of a run that stopped after its training, as a kill would leave it."""
+    assert runner.main(recipe, ["--out", str(tmp_path / "run"), "--steps", "4"]) == 0
+    change_record(tmp_path / "run", lambda record: record.pop("finished"))
+    return tmp_path / "run"
+
+
+def change_record(folder, change):
+    record = json.loads((folder / "record.json").read_text())
+    change(record)
+    (folder / "record.json").write_text(json.dumps(record))
+
+
+def test_a_resumed_run_must_be_what_it_was(unfinished, capsys):
+    resume = ["--out", str(unfinished), "--steps", "4", "--resume"]
+    change_record(unfinished, lambda record: record["data"].update(train="other images"))
+    assert runner.main(recipe, resume) == 2
+    assert "was started with data {'train': 'other images'" in capsys.readouterr().err
+    (unfinished / "record.json").write_text('{"half')
+    assert runner.main(recipe, resume) == 2
+    assert "record.json is damaged" in capsys.readouterr().err
+    (unfinished / "record.json").unlink()
+    assert runner.main(recipe, resume) == 2
+    assert "has checkpoints and no record.json" in capsys.readouterr().err
+
+
+def test_a_sitting_is_added_and_the_first_one_s_provenance_kept(unfinished):
+    change_record(unfinished, lambda record: record.update(commit="the first"))
+    assert runner.main(recipe, ["--out", str(unfinished), "--steps", "4", "--resume"]) == 0
+    record = json.loads((unfinished / "record.json").read_text())
+    assert record["commit"] == "the first" and len(record["sittings"]) == 2 and "finished" in record
+
+
+def test_a_failed_claim_is_the_exit_status(tmp_path):
+    def failing(run, filters=8):
+        made = recipe(run, filters)
+        made.claims = [Claim("test error, %", "top1_error", paper=None, at_most=0.0)]
+        return made
+
+    failing.__module__ = recipe.__module__
+    assert runner.main(failing, ["--out", str(tmp_path / "run"), "--batch-size", "64"]) == 1
+
+
+def test_statistics_are_of_these_images(tmp_path):
+    run = runner.Run("script", *runner.parse(recipe, "script", ["--out", str(tmp_path)]))
+    black, white = (digits("test").map(lambda images, keys, c=c: images * 0 + c) for c in (0, 255))
+    white.description = "white"
+    assert run.statistics(black)[0].max() == 0
+    assert run.statistics(white)[0].min() == 255
+    assert run.statistics(white.map(lambda images, keys: images * 0))[0].min() == 255  # kept: the same images
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
         (["--batch-size", "5000"], "the batch size is 5000; there are only 960 training images"),
         (["--batch-size", "63", "--replicas", "2"], "the batch size is 63; it must divide by the 2 replicas"),
         (["--replicas", "9"], "replicas is 9; there are 2 CPU devices"),
+        (["--dataset", "mnist"], "has data of its own; --dataset would not be used"),
     ],
 )
 def test_what_cannot_work_is_said_at_the_door(tmp_path, capsys, flags, sentence):
@@ -84,10 +153,43 @@ def test_what_cannot_work_is_said_at_the_door(tmp_path, capsys, flags, sentence)
     assert sentence in capsys.readouterr().err
 
 
-def test_no_steps_are_refused(capsys):
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--steps", "0"], "--steps is 0; it must be at least 1"),
+        (["--seed", "-1"], "--seed is -1; it must be at least 0"),
+        (["--replicas", "0"], "--replicas is 0; it must be at least 1"),
+        (["--steps", "5", "--epochs", "1"], "not allowed with argument"),
+        (["--smoke", "--dataset", "mnist"], "--dataset would not be used"),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused(flags, sentence, capsys):
     with pytest.raises(SystemExit):
-        runner.main(recipe, ["--steps", "0"])
-    assert "--steps is 0; it must be at least 1" in capsys.readouterr().err
+        runner.main(recipe, flags)
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_readme_s_own_photographs(tmp_path, capsys):
+    """A recipe of small images on a folder of photographs of any size, one of them broken; then strictly."""
+    from reproductions.resnet_cifar10 import recipe as resnet_cifar10
+
+    skimage_data = pytest.importorskip("skimage.data")
+    for name in ("astronaut", "chelsea"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for piece in range(10):
+            cut = getattr(skimage_data, name)()[5 * piece :, 7 * piece : 260 + piece]
+            (tmp_path / "photos" / name / f"{piece}.png").write_bytes(tf.io.encode_png(cut).numpy())
+    broken = tmp_path / "photos" / "chelsea" / "3.png"
+    broken.write_bytes(b"broken")
+    flags = ["--dataset", str(tmp_path / "photos"), "--depth", "8", "--epochs", "1", "--batch-size", "8"]
+    assert runner.main(resnet_cifar10, [*flags, "--out", str(tmp_path / "run")]) == 0
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert record["corrupt_images"] == [str(broken)] and record["data"]["labels"] == ["astronaut", "chelsea"]
+    assert record["proxy"] and f"data set {tmp_path / 'photos'} instead of cifar10" in record["deviations"]
+    capsys.readouterr()
+    assert runner.main(resnet_cifar10, [*flags, "--out", str(tmp_path / "strict"), "--strict"]) == 2
+    assert f"error: {broken} cannot be decoded (--strict makes that an error)." in capsys.readouterr().err
 
 
 def test_bfloat16_trains_with_float32_weights(tmp_path):

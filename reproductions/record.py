@@ -1,0 +1,146 @@
+"""The record of a run: what a reader needs to believe it and to repeat it."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import tensorflow as tf
+
+
+def open_record(run):
+    """The record of a run that is resumed, or a new one; a folder that holds another run is refused."""
+    file = run.out / "record.json"
+    if not file.exists():
+        if list(run.out.glob("checkpoints/*.index")):
+            raise ValueError(f"{run.out} has checkpoints and no record.json; --out must name another folder.")
+        run.out.mkdir(parents=True, exist_ok=True)
+        return {"arguments": run.arguments(), "sittings": [], "epochs": []}
+    if not run.options.resume:
+        raise ValueError(f"{run.out} holds a run already; --resume goes on with it, --out names another folder.")
+    try:
+        record = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error}); --out must name another folder.") from None
+    other = {k: v for k, v in record["arguments"].items() if run.arguments().get(k) != v}
+    if other:
+        raise ValueError(f"the run in {run.out} was started with {other}; --resume needs the same.")
+    return record
+
+
+def describe(recipe, run, strategy, record):
+    """Fill in what the run is, and add this sitting. A resumed run must still be what it was.
+
+    Raises:
+        ValueError: the data, the schedule or the network are no longer those that the run was started with.
+    """
+    here = {
+        "started": now(),
+        "command": " ".join([f"python -m reproductions.{run.script}", *(w for w in sys.argv[1:] if w != "--resume")]),
+        "commit": git_commit(),
+        "versions": versions(),
+        "hardware": hardware(strategy),
+    }
+    what = {
+        "script": run.script,
+        "smoke": run.smoke,
+        "seed": run.seed,
+        "data": {"train": recipe.train.description, "test": recipe.test.description, "labels": recipe.train.labels},
+        "model": {"name": recipe.model.name, "parameters": recipe.model.count_params()},
+        "batch_size": recipe.batch_size,
+        "steps": recipe.steps,
+        "precision": run.options.precision,
+        "deviations": deviations(recipe, run),
+        "proxy": bool(run.departures),
+    }
+    for key, value in what.items():
+        if record.get(key, value) != value:
+            raise ValueError(f"the run in {run.out} was started with {key} {record[key]}; now it would be {value}.")
+    first = {} if record["sittings"] else here  # a run is known by its first sitting
+    record |= {**first, **what}
+    record["sittings"] = [*record["sittings"], here]
+
+
+def deviations(recipe, run):
+    """What departs from the paper: in the recipe, and by the flags."""
+    flags = list(run.departures)
+    if run.options.precision != "float32":
+        flags.append(f"{run.options.precision} arithmetic, float32 weights")
+    return [*recipe.deviations, *flags]
+
+
+def decide(recipe, record, figures):
+    """Every claim beside its figure. A run on other data, or shorter than the recipe, decides nothing."""
+    undecided = "smoke run" if record["smoke"] else "proxy" if record["proxy"] else None
+    record["claims"] = []
+    for claim in recipe.claims:
+        ours = figures[claim.metric]
+        row = {
+            "id": claim.id,
+            "statement": claim.statement,
+            "metric": claim.metric,
+            "rule": f"at most {claim.at_most:g}",
+        }
+        verdict = f"not decided ({undecided})" if undecided else claim.verdict(ours)
+        record["claims"].append({**row, "paper": claim.paper, "ours": ours, "verdict": verdict})
+
+
+def versions():
+    libraries = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
+    return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
+
+
+def hardware(strategy):
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        processor = names[0].partition(":")[2].strip() if names else processor
+    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "gpus": [gpu.get("device_name", "unknown") for gpu in gpus],
+        "replicas": strategy.num_replicas_in_sync,
+    }
+
+
+def git_commit():
+    """The commit of this tree, with a + when it has changes; None outside a repository."""
+    here = Path(__file__).parent
+
+    def git(*words):
+        return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # not when installed inside another project's tree
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def print_table(record):
+    """The paper's figures beside ours."""
+    print(f"\n{'claim':<58} {'paper':>8} {'ours':>8}  verdict")
+    for claim in record["claims"]:
+        paper = "-" if claim["paper"] is None else f"{claim['paper']:.2f}"
+        print(f"{claim['statement']:<58} {paper:>8} {claim['ours']:>8.2f}  {claim['verdict']} ({claim['rule']})")
+    for deviation in record["deviations"]:
+        print(f"deviation: {deviation}")
+    print()
+
+
+def write_json(path, content):
+    """Write a file whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=1) + "\n")
+    part.replace(path)
+
+
+def now():
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,124 @@
+"""The flags of a run, as a person gives them and as a recipe asks for them."""
+
+import argparse
+import inspect
+from pathlib import Path
+
+import numpy as np
+
+from keras_cnns.data import digits, folder_images, statistics, tfds_images
+from keras_cnns.data.augmentation import centre_crop, resize_shorter_side
+
+SMOKE_STEPS, SMOKE_BATCH, SMOKE_TESTS, SMOKE_FINAL_TESTS = 24, 16, 64, 4
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+# What makes a run this run: it must be the same when the run is resumed.
+DECISIVE = ("dataset", "seed", "steps", "epochs", "batch_size", "precision", "replicas", "smoke")
+
+
+def parse(recipe, script, arguments=None):
+    """The shared flags and the recipe's own: the options, and the recipe's parameters as a dict."""
+    documentation = inspect.getmodule(recipe).__doc__
+    parser = argparse.ArgumentParser(
+        f"python -m reproductions.{script}", description=documentation, formatter_class=argparse.RawTextHelpFormatter
+    )
+    add, length = parser.add_argument, parser.add_mutually_exclusive_group().add_argument
+    add("--dataset", help="another data set: a folder of images by class, or a name of TensorFlow Datasets")
+    add("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
+    add("--out", type=Path, help="the run's folder (default: runs/ and the script's name)")
+    add("--resume", action="store_true", help="go on with the run in that folder")
+    add("--seed", type=int, default=0)
+    length("--steps", type=int, help="training steps; schedules are scaled to them")
+    length("--epochs", type=int, help="the same in epochs")
+    add("--batch-size", type=int, help="images a step, over all replicas")
+    add("--precision", choices=PRECISIONS, default="float32", help="of the network's arithmetic; weights are float32")
+    add("--replicas", type=int, help="devices to use (default: every GPU, or one CPU)")
+    add("--checkpoint-steps", type=int, help="steps between checkpoints (default: an epoch)")
+    add("--smoke", action="store_true", help="about a minute on real images that need no download; decides nothing")
+    add("--strict", action="store_true", help="a corrupt image is an error, not left out")
+    own = [each for each in inspect.signature(recipe).parameters.values() if each.default is not each.empty]
+    for each in own:
+        switch = isinstance(each.default, bool)
+        kind = {"action": argparse.BooleanOptionalAction} if switch else {"type": type(each.default)}
+        add(f"--{each.name.replace('_', '-')}", default=each.default, help=f"(default: {each.default})", **kind)
+    options = parser.parse_args(arguments)
+    for name, least in {
+        "seed": 0,
+        "steps": 1,
+        "epochs": 1,
+        "batch_size": 1,
+        "replicas": 1,
+        "checkpoint_steps": 1,
+    }.items():
+        value = getattr(options, name)
+        if value is not None and value < least:
+            parser.error(f"--{name.replace('_', '-')} is {value}; it must be at least {least}")
+    if options.smoke and options.dataset:
+        parser.error("--smoke has its own images; --dataset would not be used")
+    return options, {each.name: getattr(options, each.name) for each in own}
+
+
+class Run:
+    """The flags of one run, as a recipe asks for them. `departures` grows by what they change of the recipe."""
+
+    def __init__(self, script, options, parameters):
+        self.script, self.options, self.parameters = script, options, parameters
+        self.seed, self.smoke = options.seed, options.smoke
+        self.out = options.out or Path("runs", script + ("-smoke" if options.smoke else ""))
+        self.departures = []
+        self.asked_for_data = False
+
+    def data(self, name, side=None, channels=None):
+        """The (train, test) images: of `name` in TensorFlow Datasets, or of --dataset, or the digits in a smoke run.
+
+        side: what images that are not all of one size are brought to: this shorter side, and the square in its middle.
+        channels: of the images, 1 or 3; by default the data set's.
+        """
+        self.asked_for_data, options = True, self.options
+        if self.smoke:
+            return digits("train", channels=3), digits("test", channels=3).take(SMOKE_TESTS)
+        if options.dataset:
+            self.departures.append(f"data set {options.dataset} instead of {name}")
+            name = options.dataset
+        if options.dataset and Path(name).is_dir():
+            both = [folder_images(name, split, options.strict) for split in ("train", "test")]
+        else:
+            both = [tfds_images(name, split, options.data_dir, options.strict, channels) for split in ("train", "test")]
+        if side and any(images.arrays is None for images in both):
+            return [images.each(resize_shorter_side(side), centre_crop(side)).in_memory() for images in both]
+        return both
+
+    def statistics(self, images):
+        """The mean image and the covariance of a training set's colours, kept in the run's folder."""
+        file = self.out / "statistics.npz"
+        if file.exists():
+            with np.load(file) as saved:
+                if str(saved["images"]) == images.description:
+                    return saved["mean"], saved["covariance"]
+        mean, covariance = statistics(images)
+        part = file.with_suffix(".part.npz")
+        np.savez(part, mean=mean, covariance=covariance, images=images.description)
+        part.replace(file)
+        return mean, covariance
+
+    def final(self, images):
+        """The images of a test that takes long, such as many crops of each: a few of them in a smoke run."""
+        return images.take(SMOKE_FINAL_TESTS) if self.smoke else images
+
+    def batch_size(self, paper, smoke=SMOKE_BATCH):
+        """The global batch: the paper's, unless --batch-size says another."""
+        batch_size = self.options.batch_size or (min(paper, smoke) if self.smoke else paper)
+        return self._noted("images a batch", paper, batch_size)
+
+    def steps(self, paper, steps_per_epoch):
+        """Training steps: the paper's, unless --steps or --epochs says others."""
+        steps = (self.options.epochs or 0) * steps_per_epoch or self.options.steps
+        return self._noted("steps, schedule scaled,", paper, steps or (SMOKE_STEPS if self.smoke else paper))
+
+    def _noted(self, what, paper, ours):
+        if ours != paper:
+            self.departures.append(f"{ours:,} {what} instead of {paper:,}")
+        return ours
+
+    def arguments(self):
+        """The flags that must be the same when the run is resumed."""
+        return {**self.parameters, **{name: getattr(self.options, name) for name in DECISIVE}}
