@@ -10,10 +10,10 @@ reproduce: .venv/installed
 	$(RUN) reproductions/use_saved_model.py $(OUT)/saved_model $(OUT)/test_images/*.png
 
 test: .venv/installed
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2
 
 test-fast: .venv/installed
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -n 2 -m "not slow"
 
 lint: .venv/installed
 	$(RUN) -m ruff check .

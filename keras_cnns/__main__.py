@@ -88,7 +88,9 @@ def find_network(name, arguments):
     try:
         inspect.signature(builder).bind(**values)
     except TypeError as error:
-        raise ValueError(f"{function}: {error}; its arguments are {inspect.signature(builder)}.") from None
+        printed = [table for table, calls in tables.items() if parse_call(calls[0])[0] == function]
+        or_one_of = f"; or name what a paper prints: {', '.join(printed)}" if printed else ""
+        raise ValueError(f"{function}: {error}; its arguments are {inspect.signature(builder)}{or_one_of}.") from None
     return builder, values
 
 

@@ -1,5 +1,8 @@
 """What every builder checks at its door, in one sentence each."""
 
+import numbers
+import operator
+
 
 def check_classes(classes):
     """Raise `ValueError` unless `classes` is a whole number of at least one."""
@@ -12,17 +15,25 @@ def check_input_shape(input_shape, smallest, free=False):
 
     free: whether the network takes any size, so that height and width may be None.
     """
-    allowed = f"it must be (height, width, channels) with height and width of at least {smallest} pixels"
-    allowed += ", or None for any size." if free else "."
+    any_size = ", or None for any size" if free else ""
+    allowed = f"height and width of at least {smallest} pixels{any_size}, and at least 1 channel"
+
+    def fits(side):
+        return (side is None and free) or operator.index(side) >= smallest
+
     try:
-        *sides, channels = input_shape
-        wrong = (
-            len(sides) != 2 or channels < 1 or any(side < smallest for side in sides if side is not None or not free)
-        )
-    except TypeError:  # not a sequence, or not of numbers
-        wrong = True
-    if wrong:
-        raise ValueError(f"input_shape is {input_shape}; {allowed}")
+        height, width, channels = input_shape
+        good = fits(height) and fits(width) and operator.index(channels) >= 1
+    except (TypeError, ValueError):  # not three, or not whole numbers
+        good = False
+    if not good:
+        raise ValueError(f"input_shape is {input_shape}; it must be (height, width, channels) with {allowed}.")
+
+
+def check_rate(name, value):
+    """Raise `ValueError` unless `value` is a number of at least 0 and less than 1: a dropout rate."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < 1:
+        raise ValueError(f"{name} is {value!r}; it must be at least 0 and less than 1.")
 
 
 def check_choice(name, value, choices):

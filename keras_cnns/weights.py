@@ -38,7 +38,7 @@ def load_torchvision(model, state_dict):
         ValueError: a network that torchvision does not have, or a state dict that does not fit, with the layers and
             both shapes. Nothing is loaded then.
     """
-    if not isinstance(state_dict, Mapping):
+    if not isinstance(state_dict, Mapping) or not all(isinstance(name, str) for name in state_dict):
         kind = type(state_dict).__name__
         raise ValueError(f"state_dict is a {kind}; it must be a mapping of names to arrays, as module.state_dict() is.")
     names = {ours: theirs for ours, (theirs, _) in peer_names(model).items()}
@@ -153,6 +153,8 @@ def torch_name(name):
 
 def peer_names(model):
     """For each layer with weights, its names in (PyTorch, keras.applications), None where it has none."""
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model is a {type(model).__name__}; it must be a network of this library.")
     names = [layer.name for layer in model.layers]
     family = next((family for marker, family in FAMILIES.items() if marker in names), unknown)
     return {layer.name: family(layer.name, names) or (None, None) for layer in model.layers if layer.weights}
@@ -217,5 +219,5 @@ def densenet(name, names):
     return ends.get(name)
 
 
-# A layer that only this family has, all its networks and no other.
-FAMILIES = {"conv1_1": vgg, "res2a_branch2a": resnet, "s1_b1_a": resnet_cifar, "conv1_bn": densenet}
+# A layer that only this family has: of the residual ones an addition, which their plain twins lack.
+FAMILIES = {"conv1_1": vgg, "res2a": resnet, "s1_b1_add": resnet_cifar, "conv1_bn": densenet}

@@ -41,7 +41,7 @@ def all_tables():
         for row, _, difference in compare(ours, paper_rows(name)):
             rows += 1
             right_rows += not difference
-            if row.kind == "conv":
+            if row and row.kind == "conv":
                 convolutions += 1
                 channels = model.get_layer(row.name).input.shape[-1] // row.groups
                 filters = row.output_shape[-1]

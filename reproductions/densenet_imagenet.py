@@ -26,7 +26,8 @@ from keras_cnns.data.augmentation import (
 )
 from keras_cnns.evaluation import classification_errors
 from keras_cnns.training import SGD, step_decay
-from reproductions.recipe import Claim, Recipe
+from reproductions.imagenet import error_claims
+from reproductions.recipe import Recipe
 from reproductions.runner import main
 
 # Table 3: top-1 and top-5 error, %, with one crop and with ten. DenseNet-161 is the release's, its figure its readme's.
@@ -50,15 +51,11 @@ def recipe(run, depth=121):
     steps_per_epoch = len(train) // batch_size
     steps = run.steps(90 * steps_per_epoch, steps_per_epoch)
     ten = run.final(test).each(resize_shorter_side(256), centre_crop(256)).map(normalise, ten_crop(224))
-    claims = [
-        Claim(f"DenseNet-{depth}, {crops}, top-{k} error on val, %", f"{test}top{k}_error", figure, figure + 0.5, "D1")
-        for crops, test, figures in zip(("one crop", "ten crops"), ("", "ten_crop_"), TABLE_3[depth], strict=True)
-        for k, figure in zip((1, 5), figures, strict=False)
-    ]
+    one_crop, ten_crops = TABLE_3[depth]
     return Recipe(
         model=getattr(keras_cnns, f"densenet{depth}")(classes=len(train.labels)),
-        # The paper takes its preparation of images from the Torch release of ResNet: patches of 8 to 100 % of the area,
-        # brightness, contrast and saturation by factors of 0.6 to 1.4, AlexNet's colour noise.
+        # The paper takes its preparation of images from the Torch release of ResNet, as its own release does: patches of 8 to 100 % of the area, brightness, contrast and saturation by factors of 0.6
+        # to 1.4, AlexNet's colour noise, mirrors.
         train=train.each(random_area_crop(224)).map(
             photometric_distortion(0.6, 1.4), pca_colour_noise(covariance), normalise, random_flip
         ),
@@ -69,7 +66,10 @@ def recipe(run, depth=121):
         # "The learning rate is set to 0.1 initially, and is lowered by 10 times at epoch 30 and 60."
         optimizer=SGD(step_decay(0.1, at=(steps // 3, steps * 2 // 3)), momentum=0.9, nesterov=True, l2=1e-4),
         preprocessing=preprocessing(mean, deviation),
-        claims=claims,
+        claims=[
+            *error_claims(f"DenseNet-{depth}, one crop", "", one_crop, "D1"),
+            *error_claims(f"DenseNet-{depth}, ten crops", "ten_crop", ten_crops, "D1"),
+        ],
         deviations=["convolutions start from N(0, 2 / fan_in), the paper's reference; its release has fan_out"],
     )
 

@@ -38,6 +38,7 @@ def recipe(run):
     steps = run.steps(250 * steps_per_epoch, steps_per_epoch)
     # "decreasing the learning rate by 4% every 8 epochs"
     rate = keras.optimizers.schedules.ExponentialDecay(0.01, max(steps * 8 // 250, 1), 0.96, staircase=True)
+    averaged_steps = min(10_000, max(steps // 4, 1))
     ten = run.final(test).each(resize_shorter_side(256), centre_crop(256)).map(subtract_mean(mean), ten_crop(224))
     many = run.final(test).each(crops_of_squares(224, scales=(256, 288, 320, 352))).map(subtract_mean(mean))
 
@@ -59,7 +60,7 @@ def recipe(run):
         steps=steps,
         # "Polyak averaging was used to create the final model used at inference time": over the last 10,000 steps or so
         optimizer=SGD(
-            rate, momentum=0.9, l2=2e-4, undecayed=("bias",), use_ema=True, ema_momentum=1 - 1 / min(10_000, steps // 4)
+            rate, momentum=0.9, l2=2e-4, undecayed=("bias",), use_ema=True, ema_momentum=1 - 1 / averaged_steps
         ),
         preprocessing=preprocessing(mean),
         claims=[

@@ -2,8 +2,9 @@
 
     python -m reproductions.resnet_imagenet --depth 50 --data-dir DIR
 
-Paper: 600,000 steps of 256 images; ten-crop top-1 error 27.94 (plain-18), 27.88 (ResNet-18), 28.54 (plain-34), 25.03
-(ResNet-34 A), 24.52 (B), 24.19 (C), 22.85 (ResNet-50), 21.75 (101), 21.43 % (152).
+Paper: 600,000 steps of 256 images; ten-crop top-1 error 27.94 (plain-18), 27.88 (ResNet-18 A), 28.54 (plain-34),
+25.03 (ResNet-34 A), 24.52 (B), 24.19 (C), 22.85 (ResNet-50 B), 21.75 (101 B), 21.43 % (152 B).
+`--shortcut` is A, B (unless given) or C: ResNet-18 A is `--depth 18 --shortcut A`.
 `--no-residual` is the plain network; `--multi-scale` adds the fully convolutional test at five scales.
 Needs ImageNet prepared by TensorFlow Datasets (imagenet2012), and GPUs: the paper trained on eight.
 """
@@ -23,12 +24,11 @@ from keras_cnns.data.augmentation import (
     resize_shorter_side,
     subtract_mean,
     ten_crop,
-    with_mirror,
 )
-from keras_cnns.evaluation import at_scales, classification_errors
-from keras_cnns.segmentation import convolutionalize
+from keras_cnns.evaluation import classification_errors
 from keras_cnns.training import SGD, step_decay
-from reproductions.recipe import Claim, Recipe
+from reproductions.imagenet import dense_test, error_claims
+from reproductions.recipe import Recipe
 from reproductions.runner import main
 
 # Tables 2 and 3: top-1 and, where printed, top-5 error, %, ten crops. Plain networks have no shortcut.
@@ -54,6 +54,8 @@ MULTI_SCALE = {  # Table 4
 
 def recipe(run, depth=50, shortcut="B", residual=True, multi_scale=False):
     check_choice("--depth", depth, tuple(BLOCKS) if residual else (18, 34))
+    if not residual and shortcut != "B":
+        raise ValueError(f"--shortcut is {shortcut!r}; with --no-residual there are no shortcuts, so leave it out.")
     train, test = run.data("imagenet2012", channels=3)
     square = resize_shorter_side(256), centre_crop(224)
     mean, covariance = run.statistics(train.each(*square))
@@ -62,29 +64,14 @@ def recipe(run, depth=50, shortcut="B", residual=True, multi_scale=False):
     arguments = {"shortcut": shortcut} if residual else {}
     model = getattr(keras_cnns, f"{'resnet' if residual else 'plain'}{depth}")
     ten = run.final(test).each(resize_shorter_side(256), centre_crop(256)).map(ten_crop(224), subtract_mean(mean))
-    whole = [
-        run.final(test).each(resize_shorter_side(scale)).map(subtract_mean(mean.mean(axis=(0, 1))), with_mirror)
-        for scale in (224, 256, 384, 480, 640)
-    ]
-
-    def multi_scale_test(model):
-        """Section 3.4: "fully-convolutional form", "average the scores at multiple scales"."""
-        with model.distribute_strategy.scope():
-            dense = convolutionalize(model)
-        return classification_errors(dense, at_scales([images.batches(1) for images in whole]))
-
-    def claims(test, table):
-        name = f"{model.__name__}{f' ({shortcut})' if residual else ''}, {test.replace('_', ' ')}, top"
-        return [
-            Claim(
-                f"{name}-{k} error on val, %",
-                f"{test}_top{k}_error",
-                figure,
-                figure + 0.5,
-                "R2" if depth > 34 else "R1",
-            )
-            for k, figure in zip((1, 5), table.get((depth, shortcut if residual else None), ()), strict=False)
-        ]
+    final_tests = {"ten_crop": lambda model: classification_errors(model, ten.batches(32))}
+    tested, key = model.__name__ + (f" ({shortcut})" if residual else ""), (depth, shortcut if residual else None)
+    id = "R2" if depth > 34 else "R1"
+    claims = error_claims(f"{tested}, ten crop", "ten_crop", TEN_CROP.get(key, ()), id)
+    if multi_scale:
+        scales = (224, 256, 384, 480, 640)
+        final_tests["multi_scale"] = dense_test(run.final(test), mean.mean(axis=(0, 1)), *scales)
+        claims += error_claims(f"{tested}, multi scale", "multi_scale", MULTI_SCALE.get(key, ()), id)
 
     return Recipe(
         model=model(classes=len(train.labels), **arguments),
@@ -93,13 +80,12 @@ def recipe(run, depth=50, shortcut="B", residual=True, multi_scale=False):
             random_flip, subtract_mean(mean), pca_colour_noise(covariance)
         ),
         test=test.each(*square).map(subtract_mean(mean)),
-        final_tests={"ten_crop": lambda model: classification_errors(model, ten.batches(32))}
-        | ({"multi_scale": multi_scale_test} if multi_scale else {}),
+        final_tests=final_tests,
         batch_size=batch_size,
         steps=steps,
         optimizer=SGD(step_decay(0.1, at=(steps // 4, steps // 2, steps * 3 // 4)), momentum=0.9, l2=1e-4),
         preprocessing=preprocessing(mean),
-        claims=claims("ten_crop", TEN_CROP) + (claims("multi_scale", MULTI_SCALE) if multi_scale else []),
+        claims=claims,
         deviations=[
             "the learning rate drops after 150,000, 300,000 and 450,000 steps, every 30 epochs as in the Torch release "
             "to which the authors point, not by watching the validation error",

@@ -2,7 +2,7 @@
 
     python -m tests.parity_table
 
-prints the README's table; without torch and torchvision, the rows of keras.applications.
+prints a row a pair, the figures of the README's table; without torch and torchvision, those of keras.applications.
 """
 
 from typing import NamedTuple

@@ -27,8 +27,8 @@ def test_input_shapes_taken(shape, free):
     check_input_shape(shape, smallest=64, free=free)
 
 
-FIXED = "it must be (height, width, channels) with height and width of at least 64 pixels."
-FREE = "it must be (height, width, channels) with height and width of at least 64 pixels, or None for any size."
+FIXED = "it must be (height, width, channels) with height and width of at least 64 pixels, and at least 1 channel."
+FREE = FIXED.replace("pixels,", "pixels, or None for any size,")
 WRONG = [(63, 64, 3), (64, 63, 3), (64, 64), (64,), (1, 64, 64, 3), (64, 64, 0), (64, 64, None), 64, None, "abc"]
 
 

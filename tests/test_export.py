@@ -255,7 +255,10 @@ def test_a_run_and_a_keras_file_are_sources(tmp_path):
     images = noise(2, 4, 4, 3)
     np.testing.assert_array_equal(loaded(again(images)), model(preprocessing(images)))
     assert labels == NAMES
-    loaded, again, labels = load_source(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match="belongs to a run"):
+        load_source(tmp_path / "model.keras")
+    (tmp_path / "alone").mkdir()
+    loaded, again, labels = load_source((tmp_path / "model.keras").rename(tmp_path / "alone" / "model.keras"))
     np.testing.assert_array_equal(loaded(np.float32(images)), model(np.float32(images)))
     assert again is labels is None
     with pytest.raises(ValueError, match=r"elsewhere is neither a \.keras file nor"):

@@ -100,6 +100,10 @@ def test_a_state_dict_that_does_not_fit(model, refused, change, message):
 
 
 def test_many_faults_are_counted(refused):
+    plain = keras_cnns.resnet_cifar(8, residual=False)  # the same names and shapes, another network
+    refused("plain_cifar8 is not in torchvision", keras_cnns.load_torchvision, plain, state_dict())
+    with pytest.raises(ValueError, match="model is a NoneType"):
+        keras_cnns.load_torchvision(None, state_dict())
     deeper = keras_cnns.resnet_cifar(14)  # 2 more convolutions of 1 array and 2 more normalisations of 4, in 3 stages
     message = "state_dict does not fit resnet_cifar14.*and 27 more of these"
     refused(message, keras_cnns.load_torchvision, deeper, state_dict())

@@ -11,7 +11,7 @@ and only 16 gives its Table 2's parameters: `initial_filters`. DenseNet-161 is t
 
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import check_choice, check_classes, check_input_shape, check_rate
 from keras_cnns.classification.blocks import allow_depth, batch_norm, classifier, conv, max_pool, relu
 from keras_cnns.layers import Preprocessing
 
@@ -114,12 +114,13 @@ def densenet_cifar(
             f"depth is {depth!r}; {kind} bottlenecks it must be {step}n + 4 with n of at least 1: {examples}, ..."
         )
     for argument, value in (("growth_rate", growth_rate), ("initial_filters", initial_filters)):
-        if not isinstance(value, int) or value < 1:
+        if type(value) is not int or value < 1:
             raise ValueError(f"{argument} is {value!r}; it must be a whole number of at least 1.")
-    if not 0 < compression <= 1:
-        raise ValueError(f"compression is {compression!r}; it must be above 0 and at most 1.")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}; it must be at least 0 and less than 1.")
+    # The first transition is the narrowest; it must keep at least one map.
+    first = initial_filters + (depth - 4) // step * growth_rate
+    if not isinstance(compression, (int, float)) or not compression <= 1 or int(compression * first) < 1:
+        raise ValueError(f"compression is {compression!r}; it must be at most 1 and leave at least 1 of {first} maps.")
+    check_rate("dropout", dropout)
     check_input_shape(input_shape, smallest=4, free=True)
     check_classes(classes)
     allow_depth(depth)

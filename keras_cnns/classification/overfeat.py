@@ -8,7 +8,7 @@ above 1e-6; here they are the paper's rectified linear units.
 
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import check_choice, check_classes, check_input_shape, check_rate
 from keras_cnns.layers import OriginalDropout
 
 # Tables 1 and 3, from left to right: filters, kernel size, stride, padding, and size and stride of a pooling after it.
@@ -53,9 +53,10 @@ def overfeat(variant="fast", input_shape=None, classes=1000, dropout=0.0, name=N
     """
     check_choice("variant", variant, tuple(VARIANTS))
     convolutions, hidden, side, smallest = VARIANTS[variant]
-    input_shape = input_shape or (side, side, 3)
+    input_shape = (side, side, 3) if input_shape is None else input_shape
     check_input_shape(input_shape, smallest)
     check_classes(classes)
+    check_rate("dropout", dropout)
 
     image = x = keras.Input(input_shape, name="image")
     for i, (filters, size, strides, padding, pool) in enumerate(convolutions, start=1):

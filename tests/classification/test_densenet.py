@@ -97,8 +97,8 @@ def test_a_depth_off_the_rule_of_bottlenecks_is_refused(depth):
     [
         ({"growth_rate": 0}, "growth_rate is 0; it must be a whole number of at least 1"),
         ({"initial_filters": 2.5}, "initial_filters is 2.5; it must be a whole number of at least 1"),
-        ({"compression": 0}, "compression is 0; it must be above 0 and at most 1"),
-        ({"compression": 1.5}, "compression is 1.5; it must be above 0 and at most 1"),
+        ({"compression": 0}, "compression is 0; it must be at most 1 and leave at least 1"),
+        ({"compression": 1.5}, "compression is 1.5; it must be at most 1"),
         ({"dropout": 1}, "dropout is 1; it must be at least 0 and less than 1"),
     ],
 )

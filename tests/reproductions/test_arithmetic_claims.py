@@ -4,10 +4,12 @@ import pytest
 
 from reproductions import arithmetic_claims as claims
 
+DECIDERS = [each for each in claims.CLAIMS if each is not claims.all_tables]
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("decide", [claims.one_by_one, claims.receptive_fields, claims.bottlenecks])
+@pytest.mark.parametrize("decide", DECIDERS)
 def test_ours_is_the_papers_figure(decide):
     rows = list(decide())
-    assert len(rows) >= 5
+    assert len(rows) >= 3
     assert not [row for row in rows if row[2] != row[3]]

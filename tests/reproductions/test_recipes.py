@@ -9,11 +9,14 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+import keras_cnns
 import reproductions
 from keras_cnns import vgg
 from keras_cnns.data import Images, digits
-from reproductions import runner
+from keras_cnns.evaluation import classification_errors
+from reproductions import imagenet, runner
 
 SCRIPTS = sorted(file.stem for file in Path(reproductions.__file__).parent.glob("*_*.py"))
 IMAGENET, CIFAR = 1_281_167, 50_000  # training images
@@ -99,11 +102,12 @@ TRAININGS = [
 ]
 
 
-def declared(script, flags, images, monkeypatch, tmp_path):
-    """The recipe of a script on a data set of that many images, of which only some digits are there."""
+def declared(script, flags, images, monkeypatch, tmp_path, train=None, tests=1000):
+    """The recipe of a script on a data set of that many images, of which only some digits are there, or `train`."""
+    train = train or digits("train", channels=3)
 
     def data(run, name, side=None, channels=None):
-        return digits("train", channels=3), digits("test", channels=3)
+        return train, digits("test", channels=3).take(tests)
 
     def statistics(run, images):
         shape = images.batches(1).element_spec[0].shape[1:]
@@ -150,6 +154,274 @@ def test_the_training_is_the_papers(paper, monkeypatch, tmp_path):
     tested = next(iter(recipe.test.batches(1)))[0]
     centre = tested[:, 4] if len(tested.shape) == 5 else tested  # of ten crops
     np.testing.assert_allclose(prepared, centre, atol=0.51 * np.max(recipe.preprocessing.scale))
+
+
+def stand_in(script, monkeypatch):
+    """Put a tiny network in the place of the script's, where only what surrounds it is looked at."""
+
+    def named(name):
+        def network(*arguments, **keywords):
+            layers = [keras.layers.Conv2D(4, 32, 32), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10)]
+            return keras.Sequential([keras.Input((224, 224, 3)), *layers])
+
+        network.__name__ = name
+        return network
+
+    for name in ("alexnet", "zfnet", "vgg", "googlenet", "resnet_cifar", "densenet_cifar"):
+        monkeypatch.setattr(module(script), name, named(name), raising=False)
+    for name in (*(f"resnet{n}" for n in (18, 34, 50, 101, 152)), "plain18", "plain34"):
+        monkeypatch.setattr(keras_cnns, name, named(name))
+    for depth in (121, 161, 169, 201, 264):
+        monkeypatch.setattr(keras_cnns, f"densenet{depth}", named(f"densenet{depth}"))
+
+
+# Flags: the metrics of the claims and their figures in the papers: AlexNet in Zeiler & Fergus' Table 2 (and ZFNet),
+# VGG's Tables 3 and 4, GoogLeNet's Table 3, ResNet's Tables 2 to 4 and 6, DenseNet's Tables 2 and 3 (161: its readme).
+CLAIMS = {
+    "alexnet_imagenet": {"": {"": (40.7, 18.2)}, "--no-two-towers": {}},
+    "zfnet_imagenet": {"": {"": (38.4, 16.5)}},
+    "googlenet_imagenet": {"": {"top5_error": 10.07, "10_crops_top5_error": 9.15, "144_crops_top5_error": 7.89}},
+    "vgg_imagenet": {
+        "--configuration A": {"single_scale_": (29.6, 10.4)},
+        "--configuration A-LRN": {"single_scale_": (29.7, 10.5)},
+        "--configuration B": {"single_scale_": (28.7, 9.9)},
+        "--configuration C": {"single_scale_": (28.1, 9.4)},
+        "--configuration C --scale 384": {"single_scale_": (28.1, 9.3)},
+        "--configuration C --scale 256-512": {"single_scale_": (27.3, 8.8)},
+        "": {"single_scale_": (27.0, 8.8)},
+        "--scale 384": {"single_scale_": (26.8, 8.7)},
+        "--scale 256-512": {"single_scale_": (25.6, 8.1), "multi_scale_": (24.8, 7.5)},
+        "--configuration E": {"single_scale_": (27.3, 9.0)},
+        "--configuration E --scale 384": {"single_scale_": (26.9, 8.7)},
+        "--configuration E --scale 256-512": {"single_scale_": (25.5, 8.0), "multi_scale_": (24.8, 7.5)},
+        "--configuration B --scale 384": {},
+    },
+    "resnet_imagenet": {
+        "--depth 18 --no-residual": {"ten_crop_": (27.94,)},
+        "--depth 18 --shortcut A": {"ten_crop_": (27.88,)},
+        "--depth 18": {},
+        "--depth 34 --no-residual": {"ten_crop_": (28.54, 10.02)},
+        "--depth 34 --shortcut A": {"ten_crop_": (25.03, 7.76)},
+        "--depth 34 --multi-scale": {"ten_crop_": (24.52, 7.46), "multi_scale_": (21.84, 5.71)},
+        "--depth 34 --shortcut C --multi-scale": {"ten_crop_": (24.19, 7.40), "multi_scale_": (21.53, 5.60)},
+        "": {"ten_crop_": (22.85, 6.71)},
+        "--multi-scale": {"ten_crop_": (22.85, 6.71), "multi_scale_": (20.74, 5.25)},
+        "--depth 101 --multi-scale": {"ten_crop_": (21.75, 6.05), "multi_scale_": (19.87, 4.60)},
+        "--depth 152 --multi-scale": {"ten_crop_": (21.43, 5.71), "multi_scale_": (19.38, 4.49)},
+    },
+    "densenet_imagenet": {
+        "": {"": (25.02, 7.71), "ten_crop_": (23.61, 6.66)},
+        "--depth 161": {"": (22.2,)},
+        "--depth 169": {"": (23.80, 6.85), "ten_crop_": (22.08, 5.92)},
+        "--depth 201": {"": (22.58, 6.34), "ten_crop_": (21.46, 5.54)},
+        "--depth 264": {"": (22.15, 6.12), "ten_crop_": (20.80, 5.29)},
+    },
+    "densenet_cifar10": {
+        "": {"": (5.24,)},
+        "--no-augment": {"": (7.00,)},
+        "--depth 100": {"": (4.10,)},
+        "--depth 100 --no-augment": {"": (5.77,)},
+        "--depth 100 --growth-rate 24": {"": (3.74,)},
+        "--depth 100 --growth-rate 24 --no-augment": {"": (5.83,)},
+        "--depth 100 --bottleneck": {"": (4.51,)},
+        "--depth 100 --bottleneck --no-augment": {"": (5.92,)},
+        "--depth 250 --growth-rate 24 --bottleneck": {"": (3.62,)},
+        "--depth 250 --growth-rate 24 --bottleneck --no-augment": {"": (5.19,)},
+        "--depth 190 --growth-rate 40 --bottleneck": {"": (3.46,)},
+        "--depth 190 --growth-rate 40 --bottleneck --no-augment": {},
+    },
+    "resnet_cifar10": {
+        **{
+            f"--depth {depth}": {"": (error,)}
+            for depth, error in ((20, 8.75), (32, 7.51), (44, 7.17), (56, 6.97), (110, 6.43), (1202, 7.93))
+        },
+        "--no-residual": {},
+        "--shortcut B": {},
+    },
+}
+
+
+@pytest.mark.parametrize("script", CLAIMS)
+def test_the_claims_are_the_papers_figures(script, monkeypatch, tmp_path):
+    stand_in(script, monkeypatch)
+    for flags, figures in CLAIMS[script].items():
+        recipe = declared(script, flags.split(), CIFAR, monkeypatch, tmp_path)
+        expected = {}
+        for test, printed in figures.items():
+            names = [f"{test}top{k}_error" for k in (1, 5)] if isinstance(printed, tuple) else [test]
+            expected |= dict(zip(names, np.atleast_1d(printed), strict=False))
+        assert {claim.metric: claim.paper for claim in recipe.claims} == expected, flags
+        for claim in recipe.claims:
+            assert ("top-5" in claim.statement) == claim.metric.endswith("top5_error")
+            assert claim.at_most == pytest.approx(claim.paper + 0.5)
+
+
+class Augmentation(NamedTuple):
+    """What a paper does to its training images."""
+
+    script: str
+    flags: tuple = ()
+    side: int = 256  # of the pictures tried here
+    scale: tuple = (256, 256)  # the shorter side, drawn from..to
+    offsets: set = frozenset()  # of a patch; none: they are not looked at
+    noise: bool = False  # AlexNet's, N(0, (0.1 * standard deviation)^2)
+    brightness: tuple = ()  # drawn from..to
+    area: bool = False  # patches of 8 to 100 % of the area, of 3:4 to 4:3
+
+
+AUGMENTATIONS = [
+    Augmentation("alexnet_imagenet", offsets=set(range(32)), noise=True),
+    Augmentation("zfnet_imagenet", offsets={0, 16, 32}),
+    Augmentation("vgg_imagenet", offsets=set(range(33)), noise=True),
+    Augmentation("vgg_imagenet", ("--scale", "384"), scale=(384, 384), noise=True),
+    Augmentation("vgg_imagenet", ("--scale", "256-512"), scale=(256, 512), noise=True),
+    Augmentation("googlenet_imagenet", brightness=(0.5, 1.5), area=True),
+    Augmentation("resnet_imagenet", scale=(256, 480), noise=True),
+    Augmentation("densenet_imagenet", noise=True, brightness=(0.6, 1.4), area=True),
+    Augmentation("densenet_cifar10", side=32, offsets=set(range(-4, 5))),
+    Augmentation("resnet_cifar10", side=32, offsets=set(range(-4, 5))),
+]
+
+
+@pytest.mark.parametrize("paper", AUGMENTATIONS, ids=lambda paper: "-".join([paper.script, *paper.flags[1:]]))
+def test_the_augmentation_is_the_papers(paper, monkeypatch, tmp_path):
+    """On 128 copies of a picture whose red is the column, whose green is the row, and of a grey one."""
+    count, side = 128, paper.side
+    ramp = np.arange(side) * (256 // side)
+    picture = np.stack([*np.meshgrid(ramp, ramp), np.full((side, side), 128)], axis=-1).astype("uint8")
+
+    def variants(picture, epoch=0, without=()):
+        """What the network is given of each copy, in pixels again, some distortions left out."""
+        images = Images("", "", range(10), count, arrays=(np.stack([picture] * count), np.zeros(count, "int64")))
+        with monkeypatch.context() as patch:
+            stand_in(paper.script, patch)
+            for name in without:
+                nothing = lambda *arguments: lambda images, keys: tf.cast(images, tf.float32)
+                patch.setattr(module(paper.script), name, nothing, raising=False)
+            recipe = declared(paper.script, paper.flags, count, patch, tmp_path, train=images)
+            ((given, _),) = recipe.train.batches(count, epoch=epoch)
+        return given.numpy() * (60.0 if "densenet" in paper.script else 1.0) + 100.0  # as `declared` has them
+
+    first, second = variants(picture), variants(picture, epoch=1)
+    assert np.mean(np.abs(first - second).max(axis=(1, 2, 3)) > 1) > 0.8  # zfnet has only ten variants
+    given = variants(picture, without=("pca_colour_noise", "photometric_distortion"))
+    middle = slice(8, -8)  # within what padding leaves
+    red, green = given[:, middle, middle, 0].mean(axis=1), given[:, middle, middle, 1].mean(axis=2)
+    at = np.arange(given.shape[1])[middle]
+    (along, _), (down, top) = np.polyfit(at, red.T, 1), np.polyfit(at, green.T, 1)
+    assert 0.3 < np.mean(along < 0) < 0.7 and np.all(down > 0)  # mirrored, never turned upside down
+    wide, high = np.abs(along) / (256 // side), down / (256 // side)  # pixels of the picture to one of the network's
+    if paper.area:
+        area, aspect = (224 / 256) ** 2 * wide * high, wide / high
+        assert 0.075 < area.min() < 0.2 and 0.8 < area.max() < 1.005
+        assert 0.74 < aspect.min() < 0.85 and 1.2 < aspect.max() < 1.35
+    else:
+        shorter = side / high * (256 / side if side < 256 else 1)
+        smallest, largest = paper.scale
+        room = (largest - smallest) / 8
+        assert smallest - 0.7 < shorter.min() <= smallest + room + 0.7
+        assert largest - room - 0.7 <= shorter.max() < largest + 0.7
+        np.testing.assert_allclose(wide, high, rtol=5e-3)
+    if paper.offsets:
+        found = set(np.rint(top / (256 // side)).astype(int))
+        assert found <= paper.offsets and {min(paper.offsets), max(paper.offsets)} <= found
+
+    grey = np.full_like(picture, 128)
+    colours = variants(grey)[:, given.shape[1] // 2, given.shape[1] // 2]  # the middle pixel's
+    if not (paper.noise or paper.brightness):
+        np.testing.assert_allclose(colours, 128, atol=1e-3)
+    if paper.noise:
+        tints = (colours[:, 0] - colours[:, 1]) / np.sqrt(2)
+        assert 4.5 < np.std(tints) < 7.5  # 0.1 of `declared`'s 60, for each colour by itself
+    if paper.brightness:
+        low, high = paper.brightness
+        factors = variants(grey, without=("pca_colour_noise",))[:, 20, 20].mean(axis=-1) / 128
+        assert low - 1e-3 < factors.min() < low + 0.1 and high - 0.1 < factors.max() < high + 1e-3
+
+
+# Of the network's inputs in each final test: crops and sides. Digits are square, so that the shorter side is both.
+FINAL_TESTS = {
+    "googlenet_imagenet": {"10_crops": [(10, 224)], "144_crops": [(144, 224)]},
+    "vgg_imagenet": {"single_scale": [(2, 256)], "multi_scale": [(2, 224), (2, 256), (2, 288)]},
+    "vgg_imagenet --scale 384": {"single_scale": [(2, 384)], "multi_scale": [(2, 352), (2, 384), (2, 416)]},
+    "vgg_imagenet --scale 256-512": {"single_scale": [(2, 384)], "multi_scale": [(2, 256), (2, 384), (2, 512)]},
+    "resnet_imagenet --multi-scale": {
+        "ten_crop": [(10, 224)],
+        "multi_scale": [(2, 224), (2, 256), (2, 384), (2, 480), (2, 640)],
+    },
+    "resnet_imagenet": {"ten_crop": [(10, 224)]},
+    "densenet_imagenet": {"ten_crop": [(10, 224)]},
+}
+
+
+@pytest.mark.parametrize("command", FINAL_TESTS)
+def test_the_final_tests_run_on_the_papers_crops_and_scales(command, monkeypatch, tmp_path):
+    script, *flags = command.split()
+    given = []
+
+    def errors(model, batches):
+        views = tf.nest.flatten(next(iter(batches))[0])
+        given.append([(view.shape[1], view.shape[2]) for view in views])
+        assert all(view.shape[2] == view.shape[3] for view in views)
+        return classification_errors(model, batches)
+
+    stand_in(script, monkeypatch)
+    for place in (module(script), imagenet):
+        monkeypatch.setattr(place, "classification_errors", errors, raising=False)
+    recipe = declared(script, flags, IMAGENET, monkeypatch, tmp_path, tests=2)
+    figures = {name: test(recipe.model) for name, test in recipe.final_tests.items()}
+    assert dict(zip(figures, given, strict=True)) == FINAL_TESTS[command]
+    for each in figures.values():
+        assert each["images"] == 2 and np.isfinite(each["loss"]) and 0 <= each["top5_error"] <= each["top1_error"]
+
+
+def test_vggs_record_says_how_it_began(monkeypatch, tmp_path):
+    def said(*flags, earlier=None):
+        with monkeypatch.context() as patch:
+            stand_in("vgg_imagenet", patch)
+            patch.setattr(module("vgg_imagenet"), "take_over", lambda model, folder: earlier == "the same")
+            recipe = declared(
+                "vgg_imagenet", (*flags, *(("--initial", "run") if earlier else ())), 512, patch, tmp_path
+            )
+        assert any("Glorot" in each for each in recipe.deviations)
+        text = "; ".join(recipe.deviations)
+        words = ("not initialised from configuration A", "not begun with", "paper prints none", "scaled by the batch")
+        return [word in text for word in words], float(recipe.optimizer._learning_rate(0))
+
+    for flags, earlier, expected, rate in (
+        (("--configuration", "A"), None, [False] * 4, 1e-2),
+        (("--configuration", "A-LRN"), None, [False] * 4, 1e-2),
+        ((), None, [True, False, False, False], 1e-2),
+        ((), "A", [False] * 4, 1e-2),
+        (("--scale", "384"), "A", [False, True, False, False], 1e-2),
+        (("--scale", "384"), "the same", [False] * 4, 1e-3),
+        (("--scale", "256-512"), "the same", [False, False, True, False], 1e-2),
+        (("--configuration", "A", "--batch-size", "64"), None, [False, False, False, True], 2.5e-3),
+    ):
+        begun, first = said(*flags, earlier=earlier)
+        assert begun == expected and first == pytest.approx(rate), (flags, earlier)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 8, 100_000])
+def test_googlenets_average_is_of_a_quarter_of_the_steps_up_to_10_000(steps, monkeypatch, tmp_path):
+    stand_in("googlenet_imagenet", monkeypatch)
+    recipe = declared("googlenet_imagenet", ("--steps", str(steps)), IMAGENET, monkeypatch, tmp_path)
+    expected = {1: 0.0, 2: 0.0, 3: 0.0, 8: 0.5, 100_000: 0.9999}[steps]
+    assert recipe.optimizer.ema_momentum == pytest.approx(expected)
+
+
+SMALLEST = {"vgg_imagenet": ["--configuration", "A"], "resnet_imagenet": ["--depth", "18", "--multi-scale"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if hasattr(module(name), "recipe")])
+def test_a_smoke_run_ends(script, tmp_path):
+    flags = ["--smoke", "--steps", "2", "--batch-size", "2", "--out", str(tmp_path), *SMALLEST.get(script, [])]
+    recipe = module(script).recipe
+    assert runner.main(recipe, flags) in (0, 1)
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert "finished" in record and (tmp_path / "saved_model" / "saved_model.pb").exists()
+    assert {claim["verdict"] for claim in record["claims"]} <= {"not decided (smoke run)"}
 
 
 def test_zfnets_filters_are_limited_and_googlenets_heads_weigh_as_printed(monkeypatch, tmp_path):
@@ -202,6 +474,7 @@ def test_what_a_script_cannot_do_is_said(tmp_path, capsys):
     for script, flags, message in (
         ("resnet_imagenet", ["--depth", "20"], "--depth is 20"),
         ("resnet_imagenet", ["--depth", "50", "--no-residual"], "--depth is 50; it must be one of 18, 34"),
+        ("resnet_imagenet", ["--depth", "18", "--no-residual", "--shortcut", "A"], "--shortcut is 'A'"),
         ("densenet_imagenet", ["--depth", "40"], "--depth is 40"),
         ("vgg_imagenet", ["--scale", "300"], "--scale is '300'"),
     ):
