@@ -54,8 +54,8 @@ def recipe(run, depth=121):
     one_crop, ten_crops = TABLE_3[depth]
     return Recipe(
         model=getattr(keras_cnns, f"densenet{depth}")(classes=len(train.labels)),
-        # The paper takes its preparation of images from the Torch release of ResNet, as its own release does: patches of 8 to 100 % of the area, brightness, contrast and saturation by factors of 0.6
-        # to 1.4, AlexNet's colour noise, mirrors.
+        # The paper takes its preparation of images from the Torch release of ResNet, as its own release does:
+        # patches of 8 to 100 % of the area, brightness, contrast and saturation by 0.6 to 1.4, AlexNet's colour noise.
         train=train.each(random_area_crop(224)).map(
             photometric_distortion(0.6, 1.4), pca_colour_noise(covariance), normalise, random_flip
         ),

@@ -18,6 +18,7 @@ def conv(x, filters, size, name, strides=1):
 
 
 def batch_norm(x, name):
+    """With the authors' epsilon; the moving averages' 0.9 is the Torch releases' (the papers print neither)."""
     return BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 
 

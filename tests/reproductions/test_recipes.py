@@ -1,5 +1,6 @@
 """Every script: its flags, and its recipe's figures beside the paper's section on training."""
 
+import functools
 import importlib
 import inspect
 import json
@@ -14,11 +15,13 @@ import tensorflow as tf
 import keras_cnns
 import reproductions
 from keras_cnns import vgg
-from keras_cnns.data import Images, digits
+from keras_cnns.data import Images
+from keras_cnns.data import digits as read_digits
 from keras_cnns.evaluation import classification_errors
 from reproductions import imagenet, runner
 
 SCRIPTS = sorted(file.stem for file in Path(reproductions.__file__).parent.glob("*_*.py"))
+digits = functools.cache(read_digits)
 IMAGENET, CIFAR = 1_281_167, 50_000  # training images
 
 
@@ -283,6 +286,7 @@ AUGMENTATIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper", AUGMENTATIONS, ids=lambda paper: "-".join([paper.script, *paper.flags[1:]]))
 def test_the_augmentation_is_the_papers(paper, monkeypatch, tmp_path):
     """On 128 copies of a picture whose red is the column, whose green is the row, and of a grey one."""
