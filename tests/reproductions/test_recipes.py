@@ -414,7 +414,7 @@ def test_googlenets_average_is_of_a_quarter_of_the_steps_up_to_10_000(steps, mon
     assert recipe.optimizer.ema_momentum == pytest.approx(expected)
 
 
-SMALLEST = {"vgg_imagenet": ["--configuration", "A"], "resnet_imagenet": ["--depth", "18", "--multi-scale"]}
+SMALLEST = {"vgg_imagenet": ["--configuration", "A"], "resnet_imagenet": ["--depth", "18"]}
 
 
 @pytest.mark.slow
