@@ -18,7 +18,7 @@ from keras_cnns import vgg
 from keras_cnns.data import Images
 from keras_cnns.data import digits as read_digits
 from keras_cnns.evaluation import classification_errors
-from reproductions import imagenet, runner
+from reproductions import imagenet, run, runner
 
 SCRIPTS = sorted(file.stem for file in Path(reproductions.__file__).parent.glob("*_*.py"))
 digits = functools.cache(read_digits)
@@ -419,7 +419,9 @@ SMALLEST = {"vgg_imagenet": ["--configuration", "A"], "resnet_imagenet": ["--dep
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["vgg_imagenet", "googlenet_imagenet", "resnet_imagenet", "densenet_cifar10"])
-def test_a_smoke_run_ends(script, tmp_path):
+def test_a_smoke_run_ends(script, monkeypatch, tmp_path):
+    monkeypatch.setattr(run, "SMOKE_TESTS", 10)
+    monkeypatch.setattr(run, "SMOKE_FINAL_TESTS", 1)
     flags = ["--smoke", "--steps", "2", "--batch-size", "2", "--out", str(tmp_path), *SMALLEST.get(script, [])]
     recipe = module(script).recipe
     assert runner.main(recipe, flags) in (0, 1)
