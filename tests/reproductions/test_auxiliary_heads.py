@@ -14,6 +14,8 @@ from keras_cnns.training import SGD, Checkpoints
 from reproductions import runner
 from reproductions.recipe import Claim, Recipe
 
+pytestmark = pytest.mark.slow
+
 
 def recipe(run):
     """A figure of the digits, and a middle layer that learns the same; weights averaged over about four steps."""

@@ -358,6 +358,7 @@ FINAL_TESTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", FINAL_TESTS)
 def test_the_final_tests_run_on_the_papers_crops_and_scales(command, monkeypatch, tmp_path):
     script, *flags = command.split()

@@ -100,6 +100,7 @@ def change_record(folder, change):
     (folder / "record.json").write_text(json.dumps(record))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_must_be_what_it_was(unfinished, capsys):
     resume = ["--out", str(unfinished), "--steps", "4", "--resume"]
     change_record(unfinished, lambda record: record["data"].update(train="other images"))
@@ -113,6 +114,7 @@ def test_a_resumed_run_must_be_what_it_was(unfinished, capsys):
     assert "has checkpoints and no record.json" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_sitting_is_added_and_the_first_one_s_provenance_kept(unfinished):
     change_record(unfinished, lambda record: record.update(commit="the first"))
     assert runner.main(recipe, ["--out", str(unfinished), "--steps", "4", "--resume"]) == 0
@@ -120,6 +122,7 @@ def test_a_sitting_is_added_and_the_first_one_s_provenance_kept(unfinished):
     assert record["commit"] == "the first" and len(record["sittings"]) == 2 and "finished" in record
 
 
+@pytest.mark.slow
 def test_a_failed_claim_is_the_exit_status(tmp_path):
     def failing(run, filters=8):
         made = recipe(run, filters)
@@ -139,6 +142,7 @@ def test_statistics_are_of_these_images(tmp_path):
     assert run.statistics(white.map(lambda images, keys: images * 0))[0].min() == 255  # kept: the same images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
@@ -192,6 +196,7 @@ def test_readme_s_own_photographs(tmp_path, capsys):
     assert f"error: {broken} cannot be decoded (--strict makes that an error)." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_with_float32_weights(tmp_path):
     assert runner.main(recipe, ["--out", str(tmp_path), "--steps", "2", "--precision", "bfloat16"]) == 0
     assert json.loads((tmp_path / "record.json").read_text())["precision"] == "bfloat16"
