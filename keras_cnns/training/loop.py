@@ -10,7 +10,9 @@ from tqdm import tqdm
 from keras_cnns.training.strategy import JIT_COMPILE
 
 
-def train(model, batches, steps, steps_per_epoch, checkpoints, checkpoint_steps=None, at_epoch_end=None):
+def train(
+    model, batches, steps, steps_per_epoch, checkpoints, checkpoint_steps=None, at_epoch_end=None, train_step=None
+):
     """Train a compiled model up to `steps` steps, going on from its last checkpoint.
 
     Args:
@@ -21,6 +23,7 @@ def train(model, batches, steps, steps_per_epoch, checkpoints, checkpoint_steps=
         checkpoints: a `Checkpoints`. One is written at the end of an epoch, or every `checkpoint_steps`.
         at_epoch_end: function from (history row, step) that may add to the row, such as test errors. A row holds
             `epoch`, `step`, `learning_rate`, `seconds` and the training metrics.
+        train_step: what a replica does with its part of a batch; the model's own `train_step` by default.
 
     Returns: the history, a row an epoch.
 
@@ -32,7 +35,7 @@ def train(model, batches, steps, steps_per_epoch, checkpoints, checkpoint_steps=
 
     @tf.function(jit_compile=JIT_COMPILE, reduce_retracing=True)
     def step_on(batch):
-        strategy.run(model.train_step, args=(batch,))
+        strategy.run(train_step or model.train_step, args=(batch,))
 
     step, notes = checkpoints.restore()
     history, elapsed = notes or ([], 0.0)  # seconds of the epoch that the checkpoint is in
