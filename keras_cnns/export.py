@@ -3,7 +3,6 @@
 import contextlib
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import keras
@@ -11,13 +10,19 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.arguments import check_choice
+from keras_cnns.files import reason, sync
+from keras_cnns.folding import fold_batch_normalization
 from keras_cnns.layers import Preprocessing
 
 TOP = 5
+LARGEST = 2_000_000_000  # bytes of weights: a SavedModel's graph must stay below 2 GiB
 
 
 def export(model, path, preprocessing=None, labels=None, force=False, format="saved_model"):
     """Write a classifier with its preprocessing and its class names, for TensorFlow or ONNX Runtime alone.
+
+    What is written is for inference: batch normalisation is folded into the convolutions before it, dropout is left out
+    and the weights are constants of the graph.
 
     A SavedModel has two signatures, `serving_default` of uint8 `images` `(batch, height, width, channels)` of any size,
     and `bytes` `(batch,)` of encoded JPEG, PNG, BMP or GIF files, each of its own size. Both return
@@ -40,8 +45,9 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
 
     Raises:
         FileExistsError: something is at `path` already, or with `force` something that is no export.
-        ValueError: a network that is no image classifier, preprocessing or labels that do not fit it, or an ONNX file
-            whose probabilities differ by more than 1e-4 of the highest from the SavedModel's.
+        ValueError: a network that is no image classifier or not functional, weights of more than 2 GB, preprocessing
+            or labels that do not fit, or an ONNX file whose probabilities differ by more than 1e-4 of the highest from
+            the SavedModel's.
         ImportError: format "onnx" without its packages.
     """
     check_choice("format", format, ("saved_model", "onnx"))
@@ -55,6 +61,11 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
     labels = [str(label) for label in (range(classes) if labels is None else labels)]
     if len(labels) != classes:
         raise ValueError(f"labels has {len(labels)} names; {model.name} has {classes} classes.")
+    model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # heads for training stay behind
+    size = sum(int(np.prod(variable.shape)) * np.dtype(variable.dtype).itemsize for variable in model.variables)
+    if size > LARGEST:
+        raise ValueError(f"{model.name} has {size:,} bytes of weights; at most {LARGEST:,} can be exported.")
+    model = fold_batch_normalization(model)
     with replacing(path, force) as new:
         if format == "onnx":
             write_onnx(model, new, preprocessing, labels, channels)
@@ -72,18 +83,30 @@ def sizes(model):
     return *inputs[0].shape[1:], outputs[0].shape[-1]
 
 
-def classify(model, images, labels):
-    """What every signature returns, from preprocessed images."""
-    logits = tf.nest.flatten(model(images, training=False))[0]
-    probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
+def classify(outputs, labels):
+    """What every signature returns, from the network's outputs."""
+    probabilities = tf.nn.softmax(tf.cast(tf.nest.flatten(outputs)[0], tf.float32))
     classes = tf.math.top_k(probabilities, min(TOP, len(labels))).indices
     return {"probabilities": probabilities, "classes": classes, "labels": tf.gather(tf.constant(labels), classes)}
 
 
 def write_saved_model(model, path, preprocessing, labels, channels):
+    # Constants, since oneDNN brings a variable into its own order at every call, and a constant once. They belong to a
+    # function that both signatures call, so that the file holds them once.
+    weights = [
+        [variable.numpy() for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *preprocessing.size, channels), tf.float32)], autograph=False)
+    def network(images):
+        constants = tf.nest.map_structure(tf.constant, weights)
+        outputs, _ = model.stateless_call(*constants, images, training=False)
+        return classify(outputs, labels)
+
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, "images")], autograph=False)
     def from_images(images):
-        return classify(model, preprocessing(images), labels)
+        return network(preprocessing(images))
 
     def decode(encoded):
         image = tf.ensure_shape(tf.io.decode_image(encoded, 3, expand_animations=False), (None, None, 3))
@@ -94,11 +117,9 @@ def write_saved_model(model, path, preprocessing, labels, channels):
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "bytes")], autograph=False)
     def from_bytes(encoded):
         output = tf.TensorSpec((*preprocessing.size, channels), tf.float32)
-        return classify(model, tf.map_fn(decode, encoded, fn_output_signature=output), labels)
+        return network(tf.map_fn(decode, encoded, fn_output_signature=output))
 
-    module = tf.Module()
-    module.weights = [variable.value for variable in model.variables]  # not the model: no Keras in the file
-    tf.saved_model.save(module, str(path), {"serving_default": from_images, "bytes": from_bytes})
+    tf.saved_model.save(tf.Module(), str(path), {"serving_default": from_images, "bytes": from_bytes})
 
 
 def write_onnx(model, path, preprocessing, labels, channels):
@@ -112,7 +133,7 @@ def write_onnx(model, path, preprocessing, labels, channels):
 
     @tf.function(input_signature=[image], autograph=False)
     def from_images(images):
-        return classify(model, preprocessing.normalise(images), labels)
+        return classify(model(preprocessing.normalise(images), training=False), labels)
 
     tf2onnx.convert.from_function(from_images, [image], opset=18, output_path=str(path))
 
@@ -151,26 +172,36 @@ def in_float32(model):
 def replacing(path, force):
     """A path to write to, moved to `path` once it is complete; what was there stays until then, and on failure."""
     path = Path(path).resolve()
+    beside = path.with_name(f".{path.name}.part")  # of one name, so that what a killed process left is found again
+    if (beside / "old").exists() and not path.exists():  # killed between the two moves
+        (beside / "old").rename(path)
     if path.exists():
         if not force:
             raise FileExistsError(f"{path} exists; --force (force=True) replaces it.")
         empty = path.is_dir() and not any(path.iterdir())
         if not (empty or (path / "saved_model.pb").exists() or (path.is_file() and path.suffix == ".onnx")):
             raise FileExistsError(f"{path} is no SavedModel and no .onnx file; remove it yourself.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    new, old = beside / "new", beside / "old"
+    shutil.rmtree(beside, ignore_errors=True)
     try:
-        yield beside / "new"
-        if path.exists():
-            path.rename(beside / "old")
         try:
-            (beside / "new").rename(path)
+            beside.mkdir(parents=True)
+            yield new
+        except (OSError, tf.errors.OpError) as error:
+            raise OSError(f"{path} could not be written: {reason(error)}.") from error
+        for written in (new, *new.rglob("*")):
+            sync(written)
+        if path.exists():
+            path.rename(old)
+        try:
+            new.rename(path)
         except OSError:
-            if (beside / "old").exists():
-                (beside / "old").rename(path)
+            if old.exists():
+                old.rename(path)
             raise
+        sync(path.parent)
     finally:
-        shutil.rmtree(beside)
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def load_source(source):

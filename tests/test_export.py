@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_cnns
 from keras_cnns.export import load_source, replacing
@@ -54,6 +55,12 @@ def call(path, signature, images):
     saved = tf.saved_model.load(str(path))
     outputs = saved.signatures[signature](tf.constant(images))
     return {name: value.numpy() for name, value in outputs.items()}
+
+
+def operations(path):
+    """The kinds of all operations in a SavedModel, of every signature."""
+    graph = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    return [node.op for function in graph.library.function for node in function.node_def]
 
 
 def test_images_in_names_out(tmp_path):
@@ -163,11 +170,42 @@ def test_families(builder, arguments, input_shape, tmp_path):
     np.testing.assert_allclose(outputs["probabilities"], softmax(logits.numpy()), rtol=1e-3, atol=1e-6)
 
 
+def test_batch_normalisation_is_folded_and_weights_are_written_once(tmp_path):
+    keras.utils.set_random_seed(1)
+    model = keras_cnns.resnet_cifar(8)
+    rng = np.random.default_rng(1)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 2, weight.shape) for weight in layer.get_weights()])
+    keras_cnns.export(model, tmp_path / "saved", Preprocessing(32, mean=120, scale=0.01))
+    images = noise(4, 32, 32, 3)
+    expected = softmax(model.predict((images - np.float32(120)) * 0.01, verbose=0))
+    outputs = call(tmp_path / "saved", "serving_default", images)
+    np.testing.assert_allclose(outputs["probabilities"], expected, rtol=1e-4)
+    files = [encoded(image, "PNG") for image in images]
+    np.testing.assert_allclose(call(tmp_path / "saved", "bytes", files)["probabilities"], expected, rtol=1e-4)
+
+    kinds = operations(tmp_path / "saved")
+    assert kinds.count("Conv2D") == 7  # of both signatures together
+    assert not any("BatchNorm" in kind for kind in kinds) and "ReadVariableOp" not in kinds
+    kernels = sum(4 * int(np.prod(layer.kernel.shape)) for layer in model.layers if hasattr(layer, "kernel"))
+    size = sum(path.stat().st_size for path in (tmp_path / "saved").rglob("*") if path.is_file())
+    assert kernels < size < kernels + 300_000
+
+
+def test_too_many_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["keras_cnns.export"], "LARGEST", 100)
+    with pytest.raises(ValueError, match=r"linear has 112 bytes of weights; at most 100 can be exported"):
+        keras_cnns.export(linear(), tmp_path / "saved")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_first_of_several_outputs(tmp_path):
     model = linear()
     extra = keras.layers.Dense(3)(model.layers[1].output)
     keras_cnns.export(keras.Model(model.input, [model.output, extra]), tmp_path / "saved")
     assert call(tmp_path / "saved", "serving_default", noise(1, 4, 4, 3))["probabilities"].shape == (1, 7)
+    assert operations(tmp_path / "saved").count("MatMul") == 1  # the other output is not in the file
 
 
 def test_fewer_than_five_classes_and_numbers_for_names(tmp_path):
