@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN = .venv/bin/python
 OUT = runs/resnet_digits
 
-.PHONY: reproduce test test-fast lint clean
+.PHONY: reproduce test test-fast soak bench bench-full lint clean
 
 reproduce: .venv/installed
 	$(RUN) -m reproductions.resnet_digits --out $(OUT) --resume
@@ -15,9 +15,32 @@ test: .venv/installed
 test-fast: .venv/installed
 	$(RUN) -m pytest -n 2 -m "not slow"
 
+# A training killed at KILLS random moments ends as if undisturbed; the count goes to tests/soak.json.
+KILLS = 100
+
+soak: .venv/installed
+	$(RUN) -m tests.soak --kills $(KILLS)
+
 lint: .venv/installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+# Speed beside torchvision and Keras's own networks: half an hour, or hours. PEERS: another Python that has torch.
+PEERS = .venv-bench/bin/python
+WITH_PEERS = .venv/installed $(if $(filter .venv-bench/%,$(PEERS)),.venv-bench/installed)
+
+bench: $(WITH_PEERS)
+	$(RUN) -m benchmarks.input --peers $(PEERS)
+	$(RUN) -m benchmarks --peers $(PEERS)
+
+bench-full: $(WITH_PEERS)
+	$(RUN) -m benchmarks.input --peers $(PEERS)
+	$(RUN) -m benchmarks --peers $(PEERS) --full
+
+.venv-bench/installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --disable-pip-version-check -q -r benchmarks/requirements.txt
+	touch .venv-bench/installed
 
 # Only when the last line is reached does the file stand, so an interrupted installation is done again.
 .venv/installed: requirements.txt
@@ -27,5 +50,5 @@ lint: .venv/installed
 	touch .venv/installed
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

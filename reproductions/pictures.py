@@ -1,9 +1,9 @@
 """The pictures of a run."""
 
-from pathlib import Path
-
 import matplotlib
 import tensorflow as tf
+
+from keras_cnns.files import whole
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -37,10 +37,11 @@ def draw_curves(record, path):
         axes.legend()
     name = record["model"]["name"] + (" (smoke run)" if record["smoke"] else "")
     figure.suptitle(f"{name}: {record['data']['train']}")
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
-    figure.savefig(part, dpi=120)
-    part.replace(path)
-    plt.close(figure)
+    try:
+        with whole(path) as part:
+            figure.savefig(part, dpi=120)
+    finally:
+        plt.close(figure)
 
 
 def save_test_images(images, folder, count=10):
@@ -49,4 +50,5 @@ def save_test_images(images, folder, count=10):
     stride = max(len(images) // count, 1)
     for number, (image, label) in enumerate(images.originals().batches(1).shard(stride, 0).take(count)):
         name = f"{number}-{images.labels[int(label[0])].replace('/', '_')}.png"
-        Path(folder, name).write_bytes(tf.io.encode_png(image[0]).numpy())
+        with whole(folder / name) as part:
+            part.write_bytes(tf.io.encode_png(image[0]).numpy())

@@ -5,31 +5,50 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import keras
 import tensorflow as tf
+
+from keras_cnns.files import reason, whole
 
 
 def open_record(run):
-    """The record of a run that is resumed, or a new one; a folder that holds another run is refused."""
+    """The record of a run that is resumed, or a new one. Refused: another run's folder, one that cannot be written."""
     file = run.out / "record.json"
     if not file.exists():
         if list(run.out.glob("checkpoints/*.index")):
             raise ValueError(f"{run.out} has checkpoints and no record.json; --out must name another folder.")
-        run.out.mkdir(parents=True, exist_ok=True)
+        check_writable(run.out)
         return {"arguments": run.arguments(), "sittings": [], "epochs": []}
     if not run.options.resume:
         raise ValueError(f"{run.out} holds a run already; --resume goes on with it, --out names another folder.")
     try:
         record = json.loads(file.read_text())
+        if not isinstance(record, dict) or not {"arguments", "sittings", "epochs"} <= record.keys():
+            raise ValueError("it is no record of a run")
     except ValueError as error:
         raise ValueError(f"{file} is damaged ({error}); --out must name another folder.") from None
     other = {k: v for k, v in record["arguments"].items() if run.arguments().get(k) != v}
     if other:
         raise ValueError(f"the run in {run.out} was started with {other}; --resume needs the same.")
+    if "finished" not in record:
+        check_writable(run.out)
     return record
+
+
+def check_writable(out):
+    """Refuse a folder that the run could not write to, before it costs a download or an epoch."""
+    try:
+        for folder in (out, out / "checkpoints", out / "tensorboard"):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"nothing")
+    except OSError as error:
+        raise OSError(f"{out} cannot be written to ({reason(error)}); --out must name another folder.") from None
 
 
 def describe(recipe, run, strategy, record):
@@ -70,6 +89,9 @@ def deviations(recipe, run):
     flags = list(run.departures)
     if run.options.precision != "float32":
         flags.append(f"{run.options.precision} arithmetic, float32 weights")
+    parts = run.options.accumulate
+    if parts > 1 and any(isinstance(layer, keras.layers.BatchNormalization) for layer in recipe.model.layers):
+        flags.append(f"batch statistics of micro-batches, {parts} a step, whose gradients are accumulated")
     return [*recipe.deviations, *flags]
 
 
@@ -137,9 +159,8 @@ def print_table(record):
 
 def write_json(path, content):
     """Write a file whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    part.replace(path)
+    with whole(path) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def now():

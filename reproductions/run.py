@@ -1,18 +1,24 @@
 """The flags of a run, as a person gives them and as a recipe asks for them."""
 
 import argparse
+import contextlib
 import inspect
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
+import tensorflow as tf
 
 from keras_cnns.data import digits, folder_images, statistics, tfds_images
 from keras_cnns.data.augmentation import centre_crop, resize_shorter_side
+from keras_cnns.files import whole
+from keras_cnns.training import is_chief
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_TESTS, SMOKE_FINAL_TESTS = 24, 16, 64, 4
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 # What makes a run this run: it must be the same when the run is resumed.
-DECISIVE = ("dataset", "seed", "steps", "epochs", "batch_size", "precision", "replicas", "smoke")
+DECISIVE = ("dataset", "seed", "steps", "epochs", "batch_size", "accumulate", "precision", "replicas", "smoke")
+DECISIVE += ("synchronized",)
 
 
 def parse(recipe, script, arguments=None):
@@ -30,8 +36,11 @@ def parse(recipe, script, arguments=None):
     length("--steps", type=int, help="training steps; schedules are scaled to them")
     length("--epochs", type=int, help="the same in epochs")
     add("--batch-size", type=int, help="images a step, over all replicas")
+    add("--accumulate", type=int, default=1, help="micro-batches that a replica cuts its part of a batch into")
+    add("--recompute", action="store_true", help="compute most activations twice instead of keeping them")
     add("--precision", choices=PRECISIONS, default="float32", help="of the network's arithmetic; weights are float32")
     add("--replicas", type=int, help="devices to use (default: every GPU, or one CPU)")
+    add("--synchronized", action="store_true", help="batch statistics of all replicas together (papers: of each)")
     add("--checkpoint-steps", type=int, help="steps between checkpoints (default: an epoch)")
     add("--smoke", action="store_true", help="about a minute on real images that need no download; decides nothing")
     add("--strict", action="store_true", help="a corrupt image is an error, not left out")
@@ -48,6 +57,7 @@ def parse(recipe, script, arguments=None):
         "batch_size": 1,
         "replicas": 1,
         "checkpoint_steps": 1,
+        "accumulate": 1,
     }.items():
         value = getattr(options, name)
         if value is not None and value < least:
@@ -90,14 +100,14 @@ class Run:
     def statistics(self, images):
         """The mean image and the covariance of a training set's colours, kept in the run's folder."""
         file = self.out / "statistics.npz"
-        if file.exists():
-            with np.load(file) as saved:
-                if str(saved["images"]) == images.description:
-                    return saved["mean"], saved["covariance"]
+        none_or_damaged = (OSError, ValueError, LookupError, EOFError, BadZipFile)
+        with contextlib.suppress(*none_or_damaged), np.load(file) as saved:
+            if str(saved["images"]) == images.description:
+                return saved["mean"], saved["covariance"]
         mean, covariance = statistics(images)
-        part = file.with_suffix(".part.npz")
-        np.savez(part, mean=mean, covariance=covariance, images=images.description)
-        part.replace(file)
+        if is_chief(tf.distribute.get_strategy()):
+            with whole(file) as part:
+                np.savez(part, mean=mean, covariance=covariance, images=images.description)
         return mean, covariance
 
     def final(self, images):

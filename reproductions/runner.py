@@ -1,30 +1,65 @@
 """Everything the scripts share: flags, devices, data, training with resume, records, pictures, export."""
 
+import contextlib
 import inspect
+import json
+import signal
 import sys
 import time
 from pathlib import Path
 
 import keras
 import tensorflow as tf
+from tqdm import tqdm
 
 from keras_cnns import export
 from keras_cnns.evaluation import classification_errors
-from keras_cnns.training import JIT_COMPILE, Checkpoints, averaged_weights, mirrored, train
+from keras_cnns.files import reason, whole
+from keras_cnns.layers import BatchNormalization
+from keras_cnns.training import (
+    JIT_COMPILE,
+    Checkpoints,
+    agree,
+    averaged_weights,
+    is_chief,
+    small_memory_step,
+    strategy_here,
+    train,
+    workers,
+)
 from reproductions.pictures import draw_curves, save_test_images
 from reproductions.record import decide, describe, now, open_record, print_table, write_json
 from reproductions.run import PRECISIONS, Run, parse
+
+# As a shell has it of a program that SIGTERM ended, and what clusters take for "start it again".
+PREEMPTED = 128 + signal.SIGTERM
+# What a collective operation raises when a process of the cluster is no longer there.
+LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+)
 
 
 def main(recipe, arguments=None):
     """Run a script: `recipe(run, **parameters)` returns a `Recipe`; its parameters become flags.
 
-    Returns the exit status: 0, 1 if a claim does not hold, 2 if the run could not be made.
+    Returns the exit status: 0; 1 if a claim does not hold; 2 if the run could not be made; 130 after SIGINT; 143 if it
+    is to be started again with --resume, after SIGTERM (raised as SystemExit) or the loss of another host.
     """
     script = Path(inspect.getfile(recipe)).stem
     options, parameters = parse(recipe, script, arguments)
     try:
         return reproduce(recipe, Run(script, options, parameters))
+    except KeyboardInterrupt:
+        print("interrupted; --resume goes on from the last checkpoint.", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except LostWorkerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return PREEMPTED
     except (ValueError, OSError, FloatingPointError, tf.errors.OpError) as error:
         # TensorFlow wraps what was raised inside a pipeline in words of its own.
         message = error.message.rpartition("ValueError: ")[2] if isinstance(error, tf.errors.OpError) else str(error)
@@ -32,59 +67,146 @@ def main(recipe, arguments=None):
         return 2
 
 
+class LostWorkerError(Exception):
+    """Another process of the cluster has ended before its time."""
+
+
 def reproduce(recipe_function, run):
-    """Train, test, record, draw, export."""
-    record = open_record(run)
+    """Train, test, record, draw, export; in a cluster together with its other processes."""
+    # First of all: the devices are divided, or the processes of a cluster find one another, before TensorFlow runs.
+    strategy = strategy_here(run.options.replicas)
+    try:
+        with contextlib.redirect_stdout(sys.stdout if is_chief(strategy) else None):
+            return reproduce_under(strategy, recipe_function, run)
+    except LOST as error:
+        if workers(strategy) == 1:
+            raise
+        raise LostWorkerError(
+            "another worker of the cluster has ended; started again on all with --resume, the run goes on from the "
+            f"last checkpoint ({error.message.rpartition('}} ')[2].splitlines()[0]})"
+        ) from error
+
+
+def reproduce_under(strategy, recipe_function, run):
+    chief = is_chief(strategy)
+    record = together(strategy, lambda: open_record(run) if chief else None)
+    record = together(strategy, lambda: record if chief else read_record(run))
     if "finished" in record:
         print(f"the run in {run.out} is finished; delete the folder to run it anew")
         return show(run, record)
-    strategy = mirrored(run.options.replicas)
     keras.utils.set_random_seed(run.seed)
     keras.config.set_dtype_policy(PRECISIONS[run.options.precision])
     try:
         with strategy.scope():
             recipe = recipe_function(run, **run.parameters)
             check(recipe, run, strategy)
+            if run.options.synchronized:
+                synchronize(recipe)
             classifier = compiled(recipe)
     finally:
         keras.config.set_dtype_policy("float32")
 
     describe(recipe, run, strategy, record)
     print(f"{recipe.model.name}: {recipe.model.count_params():,} parameters; {record['data']['train']}")
-    writer = tf.summary.create_file_writer(str(run.out / "tensorboard"))
-    steps_per_epoch = max(len(recipe.train) // recipe.batch_size, 1)
+    events = str(run.out / "tensorboard")
+    writer = tf.summary.create_file_writer(events) if chief else tf.summary.create_noop_writer()
+    steps_per_epoch, left_out = divmod(len(recipe.train), recipe.batch_size)
+    record["images_left_out_of_an_epoch"] = left_out
+    if left_out:
+        print(
+            f"an epoch is {steps_per_epoch:,} full batches; {left_out:,} images, others each time, are left out of it"
+        )
 
     def batches(epoch, skip, count):
         order = {"shuffle": True, "drop_remainder": True, "seed": run.seed, "epoch": epoch}
         return for_every_output(recipe, recipe.train.batches(recipe.batch_size, skip=skip, count=count, **order))
 
     def at_epoch_end(row, step):
+        nonlocal writer
         if recipe.loss_weights:  # the classifier's own figures, as if it had no auxiliary heads
             prefix = f"{recipe.model.output_names[0]}_"
             row |= {name.removeprefix(prefix): row.pop(name) for name in list(row) if name.startswith(prefix)}
         with averaged_weights(recipe.model):
             errors = classification_errors(classifier, recipe.test.batches(recipe.test_batch_size))
         row |= {f"test_{name}": value for name, value in errors.items() if name != "images"}
-        with writer.as_default(step):
-            for name, value in row.items():
-                tf.summary.scalar(name, value)
-        writer.flush()
         record["epochs"] = [*(old for old in record["epochs"] if old["step"] < step), row]
         record["corrupt_images"] = recipe.train.corrupt + recipe.test.corrupt
-        write_json(run.out / "record.json", record)
-        draw_curves(record, run.out / "curves.png")
+        if chief:
+            write_json(run.out / "record.json", record)
+            writer = draw(writer, record, run.out)
 
     checkpoints = Checkpoints(run.out / "checkpoints", recipe.model)
-    write_json(run.out / "record.json", record)
+    if chief:
+        write_json(run.out / "record.json", record)
+    accumulate, recompute, train_step = run.options.accumulate, run.options.recompute, None
+    if accumulate > 1 or recompute:
+        train_step = small_memory_step(recipe.model, accumulate, recompute)
     started = time.monotonic()
-    record["epochs"] = train(
-        recipe.model, batches, recipe.steps, steps_per_epoch, checkpoints, run.options.checkpoint_steps, at_epoch_end
-    )
+    length = (recipe.steps, steps_per_epoch, checkpoints, run.options.checkpoint_steps)
+    record["epochs"] = train(recipe.model, batches, *length, at_epoch_end, train_step)
     record["training_seconds"] = sum(row["seconds"] for row in record["epochs"])
     print(f"trained; this sitting took {time.monotonic() - started:,.0f} s")
     with averaged_weights(recipe.model):
-        finish(recipe, classifier, run, record)
+        final_tests(recipe, classifier, record)
+        if chief:
+            finish(recipe, classifier, run, record)
+    agree(strategy, [0])  # the others wait for the chief's files: it would take their end for a crash
     return show(run, record)
+
+
+def draw(writer, record, out):
+    """Draw what a run can do without: TensorBoard's events of the last epoch, and the curves, of all of them.
+
+    Returns: the writer for the next epoch. Once one has failed, its file may end in half an event, after which nothing
+    is read, so that there are no more events in this sitting.
+    """
+    row = record["epochs"][-1]
+    try:
+        with writer.as_default(row["step"]):
+            for name, value in row.items():
+                tf.summary.scalar(name, value)
+        writer.flush()
+    except tf.errors.OpError as error:
+        writer = tf.summary.create_noop_writer()
+        tqdm.write(f"warning: no more TensorBoard events in this sitting: {reason(error)}", sys.stderr)
+    try:
+        draw_curves(record, out / "curves.png")
+    except OSError as error:
+        tqdm.write(f"warning: {error}", sys.stderr)
+    return writer
+
+
+def together(strategy, function):
+    """Call a function in each process of a cluster, and return what it gives once it has worked in all of them."""
+    result = failure = None
+    try:
+        result = function()
+    except (ValueError, OSError) as error:
+        failure = error
+    if agree(strategy, [failure is not None]) != [0]:
+        raise failure or ValueError("another worker of the cluster cannot take part; its own message says why.")
+    return result
+
+
+def read_record(run):
+    """The record as another process of the cluster, the chief, found it when it opened the run's folder."""
+    if not run.out.is_dir():
+        raise ValueError(f"{run.out} is not there on this host; all workers of a cluster must share the folder --out.")
+    file = run.out / "record.json"
+    return json.loads(file.read_text()) if file.exists() else {"sittings": [], "epochs": []}
+
+
+def synchronize(recipe):
+    """Have batch normalisation take its statistics over the whole batch instead of a replica's part of it."""
+    layers = [layer for layer in recipe.model._flatten_layers() if isinstance(layer, BatchNormalization)]
+    if not layers:
+        raise ValueError(f"{recipe.model.name} has no batch normalisation; --synchronized would be without effect.")
+    for layer in layers:
+        layer.synchronized = True
+    recipe.deviations = [
+        *recipe.deviations,
+        "batch normalisation with statistics of the whole batch, over all replicas",
+    ]
 
 
 def compiled(recipe):
@@ -117,12 +239,15 @@ def check(recipe, run, strategy):
         raise ValueError(f"{run.script} has data of its own; {unused[0]} would not be used.")
     if recipe.batch_size % replicas:
         raise ValueError(f"the batch size is {recipe.batch_size}; it must divide by the {replicas} replicas.")
+    if recipe.batch_size // replicas % run.options.accumulate:
+        share = f"a replica's {recipe.batch_size // replicas} images"
+        raise ValueError(f"--accumulate is {run.options.accumulate}; it must divide {share} of a batch.")
     if len(recipe.train) < recipe.batch_size:
         raise ValueError(f"the batch size is {recipe.batch_size}; there are only {len(recipe.train)} training images.")
 
 
-def finish(recipe, classifier, run, record):
-    """Make the final tests, decide the claims, write everything."""
+def final_tests(recipe, classifier, record):
+    """Make the final tests, and decide the claims."""
     figures = {name.removeprefix("test_"): value for name, value in record["epochs"][-1].items()}
     record["final_tests"] = {}
     for name, test in recipe.final_tests.items():
@@ -130,10 +255,15 @@ def finish(recipe, classifier, run, record):
         record["final_tests"][name] = test(classifier)
         figures |= {f"{name}_{metric}": value for metric, value in record["final_tests"][name].items()}
     decide(recipe, record, figures)
+
+
+def finish(recipe, classifier, run, record):
+    """Write everything."""
     write_json(run.out / "record.json", record)
     draw_curves(record, run.out / "curves.png")
 
-    classifier.save(run.out / "model.keras")
+    with whole(run.out / "model.keras") as part:
+        classifier.save(part)
     layer = keras.saving.serialize_keras_object(recipe.preprocessing)
     write_json(run.out / "preprocessing.json", layer)
     save_test_images(recipe.test, run.out / "test_images")

@@ -1,5 +1,9 @@
 """Two CPU devices for every test, so that strategies can be tested anywhere; to be set before TensorFlow starts."""
 
+import contextlib
+import resource
+import subprocess
+
 import keras
 import pytest
 import tensorflow as tf
@@ -24,3 +28,43 @@ def save_and_load(tmp_path):
         return keras.models.load_model(tmp_path / "model.keras")
 
     return save_and_load
+
+
+@pytest.fixture(params=["tmpfs", "limit"])
+def disk(request, tmp_path):
+    """A folder, and a context in which no more than so many bytes can be written there: for root a small file system
+    that is full; for everybody a limit on the size of every file, which the system keeps as strictly. "either": the
+    first where mounting is allowed, else the other."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder]
+    if request.param != "limit" and subprocess.run(mount, capture_output=True).returncode == 0:
+        yield folder, lambda left=0: filled(folder / "ballast", left)
+        subprocess.run(["umount", "--lazy", folder], check=True)
+    elif request.param == "tmpfs":
+        pytest.skip("mounting is not allowed here")
+    else:
+        yield folder, limited
+
+
+@contextlib.contextmanager
+def limited(left=0):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (left, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextlib.contextmanager
+def filled(ballast, left=0):
+    with ballast.open("wb", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        file.truncate(max(file.tell() - left, 0))
+    try:
+        yield
+    finally:
+        ballast.unlink()

@@ -18,10 +18,7 @@ def resize_shorter_side(side):
     """Scale an image so that its shorter side has `side` pixels: AlexNet, section 2. uint8 out."""
 
     def resize(image, key):
-        height, width = tf.shape(image)[0], tf.shape(image)[1]
-        scale = side / tf.minimum(height, width)
-        size = tf.maximum(tf.cast(tf.round(scale * tf.cast([height, width], tf.float64)), tf.int32), side)
-        return to_uint8(tf.image.resize(image, size, antialias=True))
+        return to_uint8(tf.image.resize(image, scaled_size(tf.shape(image)[:2], side), antialias=True))
 
     return resize
 
@@ -41,6 +38,74 @@ def one(function):
     return lambda image, key: function(image[None], key[None])[0]
 
 
+class Cut:
+    """A function of (image, key) that needs but a part of the image, so that no more of a JPEG is decoded.
+
+    part: function from (shape, key), the shape being an image's (height, width), to the part's (top, left, height,
+        width) and to a function from its pixels to the result.
+    """
+
+    def __init__(self, part):
+        self.part = part
+
+    def __call__(self, image, key):
+        (top, left, height, width), finish = self.part(tf.shape(image)[:2], key)
+        return finish(image[top : top + height, left : left + width])
+
+
+def scaled_centre_crop(shorter_side, side):
+    """`resize_shorter_side(shorter_side)` and `centre_crop(side)` at once, the rest neither decoded nor scaled.
+
+    AlexNet, section 2. uint8 out; a pixel differs by at most 1, where the rounding falls the other way.
+    """
+
+    def part(shape, key):
+        size = scaled_size(shape, shorter_side)
+        return part_of_scaled(shape, size, (size - side) // 2, side)
+
+    return Cut(part)
+
+
+def random_scaled_crop(low, high, side):
+    """A random `side` x `side` patch of an image scaled by `random_scale(low, high)`, the rest neither decoded nor
+    scaled: VGG, section 3.1; ResNet, section 3.4. uint8 out."""
+
+    def part(shape, key):
+        size = scaled_size(shape, low + integers(key, 0, count=high - low + 1))
+        room = size - side + 1
+        return part_of_scaled(shape, size, [integers(key, 1 + axis, count=room[axis]) for axis in (0, 1)], side)
+
+    return Cut(part)
+
+
+def scaled_size(shape, side):
+    """The (height, width) of an image whose shorter side is scaled to `side` pixels."""
+    scale = side / tf.reduce_min(shape)
+    return tf.maximum(tf.cast(tf.round(scale * tf.cast(shape, tf.float64)), tf.int32), side)
+
+
+def part_of_scaled(shape, size, corner, side):
+    """What `Cut` needs of an image for the `side` x `side` pixels from `corner` on, once it is scaled to `size`."""
+    scale = tf.cast(size, tf.float64) / tf.cast(shape, tf.float64)
+    corner = tf.cast(corner, tf.float64)
+    reach = tf.maximum(1 / scale, 1.0) + 1.0  # of the triangle that an antialiased bilinear pixel is the mean over
+    begin = tf.maximum(tf.cast(tf.floor(corner / scale - reach), tf.int32), 0)
+    end = tf.minimum(tf.cast(tf.math.ceil((corner + side) / scale + reach), tf.int32), shape)
+
+    def finish(pixels):
+        pixels = tf.raw_ops.ScaleAndTranslate(  # what tf.image.resize calls, from another corner
+            images=pixels[None],
+            size=(side, side),
+            scale=tf.cast(scale, tf.float32),
+            translation=tf.cast(tf.cast(begin, tf.float64) * scale - corner, tf.float32),
+            kernel_type="triangle",
+            antialias=True,
+        )
+        return to_uint8(pixels[0])
+
+    return (*tf.unstack(begin), *tf.unstack(end - begin)), finish
+
+
 def random_area_crop(side, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10):
     """Cut out a patch of random area and shape, and scale it to `side` x `side`: GoogLeNet, section 6. uint8 out.
 
@@ -48,8 +113,8 @@ def random_area_crop(side, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10)
     `attempts` patches that lies in the image counts; if none does, the largest centre square.
     """
 
-    def crop(image, key):
-        height, width = tf.shape(image)[0], tf.shape(image)[1]
+    def part(shape, key):
+        height, width = tf.unstack(shape)
         keys = fold(key, tf.range(attempts))
         pixels = uniform(keys, 0, *area) * tf.cast(height * width, tf.float32)
         ratio = uniform(keys, 1, *aspect)
@@ -60,11 +125,10 @@ def random_area_crop(side, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10)
         centre = [(height - square) // 2, (width - square) // 2, square, square]
         boxes = tf.concat([tf.stack([top, left, tall, wide], axis=1), [centre]], axis=0)
         fits = tf.concat([(tall <= height) & (wide <= width), [True]], axis=0)
-        top, left, tall, wide = tf.unstack(boxes[tf.argmax(fits)])  # the first that fits
-        patch = image[top : top + tall, left : left + wide]
-        return to_uint8(tf.image.resize(patch, (side, side), antialias=True))
+        first = tf.unstack(boxes[tf.argmax(fits)])
+        return first, lambda pixels: to_uint8(tf.image.resize(pixels, (side, side), antialias=True))
 
-    return crop
+    return Cut(part)
 
 
 def crops_of_squares(side, scales):

@@ -1,19 +1,28 @@
 """The training loop: Keras's train step under a strategy, from any step to any other."""
 
+import contextlib
 import math
+import signal
 import sys
+import threading
 import time
 
 import tensorflow as tf
 from tqdm import tqdm
 
-from keras_cnns.training.strategy import JIT_COMPILE
+from keras_cnns.training.strategy import JIT_COMPILE, agree, is_chief, workers
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def train(
     model, batches, steps, steps_per_epoch, checkpoints, checkpoint_steps=None, at_epoch_end=None, train_step=None
 ):
     """Train a compiled model up to `steps` steps, going on from its last checkpoint.
+
+    The same loop on one device and on the hosts of a cluster, of which each process calls it with the same arguments;
+    `checkpoints` must then be in a folder that all of them share. At SIGTERM (a cluster's preemption) or SIGINT, to any
+    of the processes, all finish the same step, write a checkpoint and leave.
 
     Args:
         model: built and compiled under a strategy's scope.
@@ -28,52 +37,124 @@ def train(
     Returns: the history, a row an epoch.
 
     Raises:
-        FloatingPointError: the loss is no longer finite; the checkpoints are those before.
-        ValueError: the batches of an epoch ran out.
+        FloatingPointError: the loss, or what would be saved, is no longer finite; the checkpoints are those before.
+        OSError: a checkpoint could not be written; the checkpoints are those before.
+        SystemExit: SIGTERM or SIGINT came, and the checkpoint is written: 128 + its number, as a shell has it.
+        ValueError: the batches of an epoch ran out; or the processes of a cluster found different checkpoints.
     """
     strategy = model.distribute_strategy
 
+    step, notes = checkpoints.restore()
+    if agree(strategy, [step]) != [step * workers(strategy)]:
+        raise ValueError(
+            f"the workers found different checkpoints, this one step {step}: {checkpoints.folder} must be "
+            "one folder that all share."
+        )
+    good = tf.Variable(step, dtype=tf.int64)  # the last step whose loss was finite, counted where nobody waits for it
+
     @tf.function(jit_compile=JIT_COMPILE, reduce_retracing=True)
     def step_on(batch):
-        strategy.run(train_step or model.train_step, args=(batch,))
+        means = strategy.experimental_local_results(strategy.run(train_step or model.train_step, args=(batch,))["loss"])
+        good.assign_add(tf.cast(tf.reduce_all(tf.math.is_finite(means)), tf.int64))
 
-    step, notes = checkpoints.restore()
     history, elapsed = notes or ([], 0.0)  # seconds of the epoch that the checkpoint is in
-    if step > 0:
+    if step > 0 and is_chief(strategy):
         print(f"resumed after step {step:,} of {steps:,}")
-    bar = tqdm(total=steps, initial=step, unit=" steps", mininterval=0.5 if sys.stderr.isatty() else 20, miniters=1)
-    with bar:
+    often = {"mininterval": 0.5 if sys.stderr.isatty() else 20, "miniters": 1}
+    bar = tqdm(total=steps, initial=step, unit=" steps", disable=not is_chief(strategy), **often)
+    with bar, held_signals() as arrived:
+        meetings = Meetings(strategy, step + 1, arrived)
         while step < steps:
             epoch, position = divmod(step, steps_per_epoch)
             bar.set_description(f"epoch {epoch + 1}/{math.ceil(steps / steps_per_epoch)}")
-            start, shown, elapsed = time.monotonic() - elapsed, 0.0, 0.0
+            start, elapsed = time.monotonic() - elapsed, 0.0
             last = min((epoch + 1) * steps_per_epoch, steps)
             for batch in strategy.experimental_distribute_dataset(batches(epoch, position, last - step)):
                 step_on(batch)
                 step += 1
                 bar.update()
-                if time.monotonic() - shown > 0.5:
-                    bar.set_postfix(metrics(model, step))
-                    shown = time.monotonic()
-                if checkpoint_steps and step % checkpoint_steps == 0 and step < last:
-                    metrics(model, step)
+                stop = None
+                if step == meetings.next:
+                    bar.set_postfix(metrics(model, good, checkpoints))
+                    stop = meetings.meet(step)
+                if step < last and (stop or (checkpoint_steps and step % checkpoint_steps == 0)):
+                    metrics(model, good, checkpoints)
                     checkpoints.save(step, (history, time.monotonic() - start))
+                    leave(stop, step, checkpoints, bar)
             if step < last:
                 raise ValueError(f"epoch {epoch + 1} ended at step {step} of {last}: too few images can be read.")
             row = {"epoch": epoch + 1, "step": step}
             row["learning_rate"] = float(tf.convert_to_tensor(model.optimizer.learning_rate))
-            row |= {"seconds": time.monotonic() - start, "steps": step - epoch * steps_per_epoch} | metrics(model, step)
+            row |= {"seconds": time.monotonic() - start, "steps": step - epoch * steps_per_epoch}
+            row |= metrics(model, good, checkpoints)
+            checkpoints.check_finite(step)
             if at_epoch_end:
                 at_epoch_end(row, step)
             history.append(row)
             model.reset_metrics()
             checkpoints.save(step, (history, 0.0))
+            leave(meetings.meet(step), step, checkpoints, bar)
     return history
 
 
-def metrics(model, step):
+class Meetings:
+    """The steps after which the processes of a cluster look at one another, about twice a second.
+
+    Reading a metric is a collective operation there, so that no process may do it by its own clock: the chief's decides
+    for all. `next` is the step of the next meeting.
+    """
+
+    def __init__(self, strategy, first, arrived):
+        self.strategy, self.next, self.arrived = strategy, first, arrived
+        self.every, self.last = 1, time.monotonic()
+
+    def meet(self, step):
+        """Agree on the next meeting, and return the signal that has come to one of the processes, or None."""
+        now = time.monotonic()
+        self.every = 2 * self.every if now - self.last < 0.5 else max(self.every // 2, 1)
+        self.last = now
+        every = self.every if is_chief(self.strategy) else 0
+        *came, every = agree(self.strategy, [*(number in self.arrived for number in SIGNALS), every])
+        self.next = step + int(every)
+        return next((number for number, count in zip(SIGNALS, came, strict=True) if count), None)
+
+
+def leave(stop, step, checkpoints, bar):
+    """End the program if a signal asks for it. Its checkpoint has been written."""
+    if stop:
+        if not bar.disable:
+            bar.write(
+                f"{stop.name}: stopped after step {step:,}; its checkpoint is in {checkpoints.folder}.", sys.stderr
+            )
+        raise SystemExit(128 + stop)
+
+
+@contextlib.contextmanager
+def held_signals():
+    """A set that gathers SIGTERM and SIGINT while the loop is within a step; a second SIGINT interrupts as ever."""
+    arrived = set()
+    # Only Python's main thread may handle signals.
+    held = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in held}
+
+    def hold(number, frame):
+        arrived.add(number)
+        if number == signal.SIGINT:
+            signal.signal(number, before[number])
+
+    for number in held:
+        signal.signal(number, hold)
+    try:
+        yield arrived
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def metrics(model, good, checkpoints):
     """The running means of the training metrics in this epoch; a loss that is not finite ends the run."""
     values = {name: float(value) for name, value in model.get_metrics_result().items()}
-    if not math.isfinite(values["loss"]):
-        raise FloatingPointError(f"the training loss is {values['loss']} by step {step}; the last checkpoint is kept.")
+    loss = values["loss"]
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the training loss is {loss} at step {int(good) + 1}; {checkpoints.kept()}.")
     return values

@@ -116,6 +116,31 @@ def coordinates(height, width):
     return tf.constant(np.stack(np.mgrid[:height, :width], axis=-1).astype("uint8"))
 
 
+@pytest.mark.parametrize(("shorter_side", "side"), [(256, 256), (256, 224), (500, 224), (64, 50)])
+def test_scaling_and_cutting_at_once_gives_the_pixels_of_one_after_the_other(shorter_side, side):
+    for photograph in (skimage_data.coffee(), skimage_data.astronaut()[:, :377]):
+        whole = augmentation.resize_shorter_side(shorter_side)(tf.constant(photograph), None)
+        top, left = (whole.shape[0] - side) // 2, (whole.shape[1] - side) // 2
+        at_once = augmentation.scaled_centre_crop(shorter_side, side)(tf.constant(photograph), None).numpy()
+        difference = abs(at_once.astype(int) - whole[top : top + side, left : left + side].numpy())
+        assert difference.max() <= 1 and (difference > 0).mean() < 0.02  # ties at exact scales
+
+
+def test_random_scaled_crops_are_patches_of_the_scaled_image_of_every_scale_and_place():
+    """An image of coordinates tells the scale and the place: pixel (y, x) at scale s is ((y + 1/2) / s - 1/2, ...)."""
+    crop, image = augmentation.random_scaled_crop(60, 90, 50), coordinates(120, 150)
+    sides, corners = [], []
+    for key in keys(200):
+        patch = crop(image, key).numpy().astype(float)
+        assert patch.shape == (50, 50, 2)
+        sides.append(120 * 47 / (patch[-2, -2, 0] - patch[1, 1, 0]))
+        corners.append(((patch[10, 10] + 0.5) * sides[-1] / 120 - 10.5) / (np.array([120, 150]) * sides[-1] / 120 - 50))
+    assert 58 < min(sides) < 63 and 87 < max(sides) < 92 and 73 < np.mean(sides) < 77
+    corners = np.array(corners)
+    assert (corners > -0.15).all() and (corners < 1.15).all() and (abs(corners.mean(axis=0) - 0.5) < 0.08).all()
+    assert abs(np.corrcoef(corners.T)[0, 1]) < 0.2
+
+
 def test_a_function_for_batches_cuts_single_images():
     crop = augmentation.one(augmentation.random_crop(5))
     corners = {tuple(crop(coordinates(6, 7), key)[0, 0].numpy()) for key in keys(100)}

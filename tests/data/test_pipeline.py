@@ -1,11 +1,24 @@
 """Batches that begin anywhere, from every source, and images that cannot be read."""
 
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from keras_cnns.data import digits, folder_images, statistics, tfds_images
-from keras_cnns.data.augmentation import centre_crop, pad_and_crop, random_flip, resize_shorter_side
+from keras_cnns.data.augmentation import (
+    Cut,
+    centre_crop,
+    pad_and_crop,
+    random_area_crop,
+    random_flip,
+    random_scaled_crop,
+    resize_shorter_side,
+    scaled_centre_crop,
+)
+from keras_cnns.data.pipeline import decode_and_cut
 
 skimage_data = pytest.importorskip("skimage.data")
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -133,6 +146,68 @@ def test_a_corrupt_image_is_named_counted_and_left_out(folder, damage, capfd):
     assert sorted(seen[1] + seen[3]) == sorted(map(str, victims))  # each once, though read twice
     message = capfd.readouterr().err
     assert all(message.count(f"{victim} cannot be decoded") == 1 for victim in victims)
+
+
+@pytest.mark.parametrize("cut", [random_area_crop(64), random_scaled_crop(70, 100, 64), scaled_centre_crop(80, 64)])
+def test_cutting_before_decoding_gives_the_pixels_of_cutting_after_it(folder, cut):
+    """PNG files are among them, and JPEG with colours at half the width and at the whole."""
+    for name in PHOTOGRAPHS:
+        encoded = tf.io.encode_jpeg(getattr(skimage_data, name)()[:301, :277], chroma_downsampling=False)
+        (folder / name / "full_colours.jpg").write_bytes(encoded.numpy())
+    images = folder_images(folder, "train")
+    after = images.each(lambda image, key: cut(image, key))  # no Cut: the whole image comes to it
+    for epoch in range(2):
+        equal(images.each(cut).batches(4, epoch=epoch), after.batches(4, epoch=epoch))
+
+
+def test_only_the_part_is_decoded(monkeypatch):
+    """The box asked of the decoder is the part and a column on either side, inside the image."""
+    boxes, decode_and_crop = [], tf.image.decode_and_crop_jpeg
+
+    def spy(encoded, box, *arguments, **options):
+        boxes.append(box.numpy().tolist())
+        return decode_and_crop(encoded, box, *arguments, **options)
+
+    monkeypatch.setattr(tf.image, "decode_and_crop_jpeg", spy)
+    encoded = tf.io.encode_jpeg(skimage_data.coffee())  # 400x600
+    for part in ((100, 200, 50, 60), (0, 0, 400, 600), (399, 599, 1, 1)):
+        cut = Cut(lambda shape, key, part=part: (tf.unstack(tf.constant(part)), lambda piece: piece))
+        pixels = decode_and_cut(encoded, 3, "INTEGER_FAST", cut, None)
+        top, left, height, width = part
+        np.testing.assert_array_equal(pixels, tf.io.decode_jpeg(encoded)[top : top + height, left : left + width])
+    assert boxes == [[100, 199, 50, 62], [0, 0, 400, 600], [399, 598, 1, 2]]
+
+
+def test_a_jpeg_cut_off_below_the_part_is_still_named(folder):
+    """Half the file is there, and decoding the top rows alone would not notice."""
+    victim = next(file for file in sorted((folder / "coffee").iterdir()) if file.suffix == ".jpg")
+    victim.write_bytes(victim.read_bytes()[: victim.stat().st_size * 2 // 3])
+    top = Cut(lambda shape, key: ((0, 0, 8, 8), lambda pixels: tf.ensure_shape(pixels, (8, 8, 3))))
+    corrupt = []
+    for split in ("train", "test"):
+        images = folder_images(folder, split).each(top)
+        list(images.batches(3))
+        corrupt += images.corrupt
+    assert corrupt == [str(victim)]
+
+
+def test_the_accurate_transform_is_that_of_pillow(tmp_path):
+    """Pillow decodes by libjpeg's accurate transform; the fast one differs from it by a few levels."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        encoded = tf.io.encode_jpeg(skimage_data.coffee()[:320, :320], chroma_downsampling=False).numpy()
+        (tmp_path / name / "a.jpg").write_bytes(encoded)
+        (tmp_path / name / "b.jpg").write_bytes(encoded)
+    pillow = np.asarray(Image.open(io.BytesIO(encoded))).astype(int)
+    images = folder_images(tmp_path, "train")
+    difference = {}
+    for dct in ("fast", "accurate"):
+        for cut in ((), (scaled_centre_crop(320, 320),)):
+            (batch, _), *_ = images.jpeg(dct).each(*cut).batches(1)
+            difference.setdefault(dct, []).append(abs(batch[0].numpy() - pillow).max())
+    assert difference["accurate"] == [0, 0] and 0 < difference["fast"][0] == difference["fast"][1] < 24
+    with pytest.raises(ValueError, match="dct is 'slow'; it must be one of 'fast', 'accurate'"):
+        images.jpeg("slow")
 
 
 def test_strict_makes_a_corrupt_image_fatal(folder):

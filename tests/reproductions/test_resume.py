@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "tests.reproductions.small_recipe", "--checkpoint-steps", "4"]
 
 
-def final_state(folder):
+def final_state(folder, step=40):
     """Everything in the last checkpoint, by name: weights, statistics, momenta, dropout seeds, metrics, step."""
-    reader = tf.train.load_checkpoint(str(folder / "checkpoints" / "step-40"))
+    reader = tf.train.load_checkpoint(str(folder / "checkpoints" / f"step-{step}"))
     names = [name for name in reader.get_variable_to_shape_map() if name.startswith("v")]
     return {name: reader.get_tensor(name) for name in names}
 
