@@ -1,1 +1,1 @@
-"""Speed, measured."""
+"""Speed, measured beside the peers: `make bench`, `make bench-full`."""

@@ -1,0 +1,45 @@
+"""The smallest row from end to end, and workers that fail."""
+
+import sys
+
+import pytest
+
+from benchmarks import results as files
+from benchmarks.__main__ import main
+from benchmarks.rows import Row
+from benchmarks.serving import Failed, Worker
+
+
+@pytest.mark.slow
+def test_the_smallest_row_end_to_end(tmp_path, monkeypatch):
+    """ResNet-20 beside its clone, with the TensorFlow workers alone; small images of digits' size."""
+    pytest.importorskip("skimage")
+    monkeypatch.setattr("benchmarks.__main__.MATMUL_SIDE", 256)
+    monkeypatch.setattr("benchmarks.__main__.PRECISIONS", ("float32",))
+    monkeypatch.setattr("benchmarks.__main__.FULL", [Row("resnet20", "training", 8, "float32")])
+    monkeypatch.setattr(
+        "benchmarks.__main__.take_turns", lambda racing, steps, **_: {n: [w.run(steps)] for n, w in racing.items()}
+    )
+    monkeypatch.setattr("benchmarks.__main__.PATIENCE", 0)  # XLA compiles longer than a test should
+    file = tmp_path / "results.json"
+    assert main(["--rows", "resnet20 training", "--results", str(file)]) == 0
+    results = files.load(file)
+    assert set(results["peak"]["float32"]) == {"tensorflow"}
+    (row,) = results["rows"].values()
+    assert (row["network"], row["batch"], row["multiply_adds"]) == ("resnet20", 8, 40_551_040)
+    ours, keras = row["libraries"]["keras_cnns"], row["libraries"]["keras"]
+    assert keras["aim"] == 1.4 and keras["ratio"][1] > 0 and keras["setting"] in keras["tried"]
+    for library in (ours, keras):
+        assert library["peak_memory_mib"] > 200 and library["images_per_second"][1] > 0
+    assert row["share_of_peak"] > 0
+
+
+def test_a_worker_that_ends_says_why():
+    with Worker(sys.executable, "benchmarks.no_such_module") as worker, pytest.raises(Failed, match="no_such_module"):
+        worker.ready()
+
+
+def test_a_worker_that_is_not_ready_in_time_is_given_up():
+    worker = Worker(sys.executable, "benchmarks.tensorflow_worker", mode="matmul")
+    with worker, pytest.raises(Failed, match="not ready 0 s after the others"):
+        worker.ready(timeout=0)
