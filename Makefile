@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN = .venv/bin/python
 OUT = runs/resnet_digits
 
-.PHONY: reproduce test test-fast soak bench bench-full lint clean
+.PHONY: reproduce test test-fast soak bench bench-full bench-memory report lint clean
 
 reproduce: .venv/installed
 	$(RUN) -m reproductions.resnet_digits --out $(OUT) --resume
@@ -32,6 +32,14 @@ WITH_PEERS = .venv/installed $(if $(filter .venv-bench/%,$(PEERS)),.venv-bench/i
 bench: $(WITH_PEERS)
 	$(RUN) -m benchmarks.input --peers $(PEERS)
 	$(RUN) -m benchmarks --peers $(PEERS)
+
+# Memory and time of training steps against batch size and depth; what is there already is not measured again.
+bench-memory: .venv/installed
+	$(RUN) -m benchmarks.memory
+
+# RESULTS.md and its pictures, from the committed records.
+report: .venv/installed
+	$(RUN) -m reproductions.report
 
 bench-full: $(WITH_PEERS)
 	$(RUN) -m benchmarks.input --peers $(PEERS)

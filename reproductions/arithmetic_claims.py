@@ -23,7 +23,7 @@ from keras_cnns.inspection import layer_table, measured_receptive_field, recepti
 from keras_cnns.inspection.paper_table import compare, paper_rows, paper_tables, parse_call
 from keras_cnns.layers import OriginalDropout
 from keras_cnns.segmentation import convolutionalize
-from reproductions.runner import now, write_json
+from reproductions.record import git_commit, hardware, now, versions, write_json
 
 
 def layers(model):
@@ -170,7 +170,8 @@ def main(arguments=None):
     parser.add_argument("--out", type=Path, default=Path("runs/arithmetic_claims"))
     out = parser.parse_args(arguments).out
     out.mkdir(parents=True, exist_ok=True)
-    record = {"command": "python -m reproductions.arithmetic_claims", "finished": None, "claims": []}
+    record = {"command": "python -m reproductions.arithmetic_claims", "finished": None, "commit": git_commit()}
+    record |= {"versions": versions(), "hardware": hardware(tf.distribute.get_strategy()), "claims": []}
     print(f"{'':4} {'claim':<72} {'paper':>12} {'ours':>12}")
     for claims in CLAIMS:
         for id, statement, paper, ours in claims():

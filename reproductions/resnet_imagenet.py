@@ -15,13 +15,10 @@ import keras_cnns
 from keras_cnns.arguments import check_choice
 from keras_cnns.classification.resnet import BLOCKS, preprocessing
 from keras_cnns.data.augmentation import (
-    centre_crop,
-    one,
     pca_colour_noise,
-    random_crop,
     random_flip,
-    random_scale,
-    resize_shorter_side,
+    random_scaled_crop,
+    scaled_centre_crop,
     subtract_mean,
     ten_crop,
 )
@@ -57,13 +54,13 @@ def recipe(run, depth=50, shortcut="B", residual=True, multi_scale=False):
     if not residual and shortcut != "B":
         raise ValueError(f"--shortcut is {shortcut!r}; with --no-residual there are no shortcuts, so leave it out.")
     train, test = run.data("imagenet2012", channels=3)
-    square = resize_shorter_side(256), centre_crop(224)
-    mean, covariance = run.statistics(train.each(*square))
+    square = scaled_centre_crop(256, 224)
+    mean, covariance = run.statistics(train.each(square))
     batch_size = run.batch_size(256, smoke=4)
     steps = run.steps(600_000, steps_per_epoch=len(train) // batch_size)
     arguments = {"shortcut": shortcut} if residual else {}
     model = getattr(keras_cnns, f"{'resnet' if residual else 'plain'}{depth}")
-    ten = run.final(test).each(resize_shorter_side(256), centre_crop(256)).map(ten_crop(224), subtract_mean(mean))
+    ten = run.final(test).each(scaled_centre_crop(256, 256)).map(ten_crop(224), subtract_mean(mean))
     final_tests = {"ten_crop": lambda model: classification_errors(model, ten.batches(32))}
     tested, key = model.__name__ + (f" ({shortcut})" if residual else ""), (depth, shortcut if residual else None)
     id = "R2" if depth > 34 else "R1"
@@ -76,10 +73,10 @@ def recipe(run, depth=50, shortcut="B", residual=True, multi_scale=False):
     return Recipe(
         model=model(classes=len(train.labels), **arguments),
         # "resized with its shorter side randomly sampled in [256, 480] for scale augmentation"
-        train=train.each(random_scale(256, 480), one(random_crop(224))).map(
+        train=train.each(random_scaled_crop(256, 480, 224)).map(
             random_flip, subtract_mean(mean), pca_colour_noise(covariance)
         ),
-        test=test.each(*square).map(subtract_mean(mean)),
+        test=test.each(square).map(subtract_mean(mean)),
         final_tests=final_tests,
         batch_size=batch_size,
         steps=steps,

@@ -16,13 +16,10 @@ from keras_cnns import vgg
 from keras_cnns.arguments import check_choice
 from keras_cnns.classification.vgg import preprocessing
 from keras_cnns.data.augmentation import (
-    centre_crop,
-    one,
     pca_colour_noise,
-    random_crop,
     random_flip,
-    random_scale,
-    resize_shorter_side,
+    random_scaled_crop,
+    scaled_centre_crop,
     subtract_mean,
 )
 from keras_cnns.export import load_source
@@ -71,8 +68,8 @@ def recipe(run, configuration="D", scale="256", initial=""):
     check_choice("--scale", scale, tuple(SCALES))
     smallest, largest, q, three_q = SCALES[scale]
     train, test = run.data("imagenet2012", channels=3)
-    square = resize_shorter_side(256), centre_crop(224)
-    mean, covariance = run.statistics(train.each(*square))
+    square = scaled_centre_crop(256, 224)
+    mean, covariance = run.statistics(train.each(square))
     mean = mean.mean(axis=(0, 1))  # "subtracting the mean RGB value"
     batch_size = run.batch_size(256, smoke=4)
     steps = run.steps(370_000, steps_per_epoch=len(train) // batch_size)
@@ -99,10 +96,10 @@ def recipe(run, configuration="D", scale="256", initial=""):
 
     return Recipe(
         model=model,
-        train=train.each(random_scale(smallest, largest), one(random_crop(224))).map(
+        train=train.each(random_scaled_crop(smallest, largest, 224)).map(
             random_flip, subtract_mean(mean), pca_colour_noise(covariance)
         ),
-        test=test.each(*square).map(subtract_mean(mean)),
+        test=test.each(square).map(subtract_mean(mean)),
         final_tests={"single_scale": dense_test(images, mean, q), "multi_scale": dense_test(images, mean, *three_q)},
         batch_size=batch_size,
         steps=steps,

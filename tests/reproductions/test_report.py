@@ -1,0 +1,92 @@
+"""RESULTS.md says what the records say."""
+
+import json
+import shutil
+
+import pytest
+
+from reproductions.report import ROOT, report
+
+MADE = {
+    "finished": "2026-11-22T10:00:00+00:00",
+    "commit": "0123456789abcdef0123456789abcdef01234567+",
+    "versions": {"tensorflow": "2.21.0", "keras": "3.15.1"},
+    "hardware": {"processor": "Some Processor", "cores": 2},
+    "command": "python -m reproductions.some_script --depth 20",
+}
+EPOCH = {"loss": 1.0, "accuracy": 0.5, "test_loss": 1.1, "test_top1_error": 40.0}
+TRAINED = MADE | {
+    "smoke": False,
+    "seed": 3,
+    "data": {"train": "ten images"},
+    "model": {"name": "resnet_cifar20"},
+    "steps": 64_000,
+    "batch_size": 128,
+    "epochs": [{"step": 100, "seconds": 3600} | EPOCH, {"step": 200, "seconds": 1800} | EPOCH],
+    "sittings": [{}, {}],
+    "deviations": ["no validation split"],
+    "claims": [
+        {
+            "id": "R3",
+            "statement": "test error, %",
+            "metric": "top1_error",
+            "rule": "at most 9.25",
+            "paper": 8.75,
+            "ours": 9.318,
+            "verdict": "does not hold",
+        }
+    ],
+}
+COUNTED = MADE | {
+    "claims": [{"id": "A1", "statement": "parameters", "paper": 60965224, "ours": 60965224, "verdict": "holds"}]
+}
+SOAK = MADE | {
+    "kills": 7,
+    "trainings": 2,
+    "killed_while": {"training or testing": 4, "starting": 3},
+    "unreadable_checkpoints": 0,
+    "arrays_compared": 90,
+    "different": 0,
+    "seed": 5,
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "reproductions/results").mkdir(parents=True)
+    (tmp_path / "tests").mkdir()
+    return tmp_path
+
+
+def write(path, content):
+    path.write_text(json.dumps(content))
+
+
+def test_records_become_a_page(root):
+    write(root / "reproductions/results/resnet20.json", TRAINED)
+    write(root / "reproductions/results/arithmetic.json", COUNTED)
+    write(root / "tests/soak.json", SOAK)
+    text = report(root)
+    assert "| R3 | test error, % | 8.75 | 9.32 | at most 9.25 | does not hold |" in text
+    assert "| A1 | parameters | 60,965,224 | 60,965,224 | equal | holds |" in text
+    assert (
+        "commit 0123456789+" in text and "1.5 hours, sittings: 2" in text and "Deviation: no validation split." in text
+    )
+    assert "7 kills" in text and "over 2 trainings" in text and "training or testing 4, starting 3" in text
+    picture = (root / "reproductions/results/resnet20.png").read_bytes()
+    assert report(root) == text and (root / "reproductions/results/resnet20.png").read_bytes() == picture
+
+
+@pytest.mark.parametrize("change", [{"finished": None}, {"smoke": True}])
+def test_what_decides_nothing_is_refused(root, change):
+    write(root / "reproductions/results/resnet20.json", TRAINED | change)
+    with pytest.raises(ValueError, match=r"resnet20.json must be the record of a finished run"):
+        report(root)
+
+
+def test_the_committed_page_is_what_the_committed_records_say(root):
+    for file in [*ROOT.glob("reproductions/results/*.json"), *ROOT.glob("benchmarks/*.json"), ROOT / "tests/soak.json"]:
+        copy = root / file.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(file, copy)
+    assert report(root) == (ROOT / "RESULTS.md").read_text()
