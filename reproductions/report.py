@@ -106,8 +106,8 @@ def soak(record):
         f"## Kills\n\n`make soak`; {made(record)}; seed {record['seed']}. {record['kills']} kills (SIGKILL) at random "
         f"moments over {record['trainings']} trainings, each resumed until it ended: {record['different']} of "
         f"{record['arrays_compared']} arrays and figures (weights, statistics, momenta, dropout seeds, errors, "
-        f"exported probabilities) differ from the undisturbed training's. Killed while: {phases}. Checkpoints that could not be "
-        f"read afterwards: {record['unreadable_checkpoints']}."
+        f"exported probabilities) differ from the undisturbed training's. Killed while: {phases}. Checkpoints that "
+        f"could not be read afterwards: {record['unreadable_checkpoints']}."
     )
 
 
