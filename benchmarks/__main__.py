@@ -4,8 +4,8 @@
     python -m benchmarks --peers .venv-bench/bin/python --full     all rows
     python -m benchmarks --rows 'resnet50.*training'               some of them
 
-Every library works in a process of its own, and one at a time: ours, peer, peer, ours, ... Each row is written to
-benchmarks/results.json as soon as it is measured. Needs Linux, and 16 GB of memory for VGG-16's rows.
+Every library works in a process of its own, one at a time, the others stopped: ours, peer, peer, ours, ... Each row is
+written to benchmarks/results.json as soon as it is measured. Needs Linux, and 16 GB of memory for VGG-16's rows.
 """
 
 import argparse
@@ -38,8 +38,8 @@ def main(arguments=None):
     )
     add = parser.add_argument
     add("--peers", help="the Python that has torch and torchvision; without it those columns stay empty")
-    add("--full", action="store_true", help="all rows, more rounds, and PyTorch's compiler too")
-    add("--rows", help="only rows whose key matches this pattern, such as 'resnet50 training 16 bfloat16'")
+    add("--full", action="store_true", help="all rows, more rounds, and XLA and PyTorch's compiler too")
+    add("--rows", help="only rows whose key matches this, such as 'resnet50 training 16 bfloat16'; XLA too")
     add("--resume", action="store_true", help="leave out rows that the results have of this commit")
     add("--results", type=Path, default=files.RESULTS)
     options = parser.parse_args(arguments)
@@ -72,10 +72,10 @@ def main(arguments=None):
     return int(failed > 0)
 
 
-def environment():
+def environment(module="benchmarks"):
     return {
         "date": now(),
-        "command": "python -m benchmarks " + " ".join(sys.argv[1:]),
+        "command": " ".join([f"python -m {module}", *sys.argv[1:]]),
         "commit": git_commit(),
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -120,7 +120,7 @@ def candidates(row, options, folder):
 
     start(sys.executable, TENSORFLOW, "keras_cnns", "as it is", network.side)
     if network.keras and (row.mode == "training" or options.full or options.rows):
-        for setting in ("without XLA", "XLA"):
+        for setting in ("without XLA", *["XLA"] * (options.full or bool(options.rows))):
             start(sys.executable, TENSORFLOW, "keras", setting, network.side)
     if network.torchvision and options.peers:
         settings = ["eager"]
@@ -165,7 +165,7 @@ def measure(row, options, folder, results):
                 steps = max(1, round(TURN / seconds[best]))
 
         racing = {library: workers[library][setting] for library, setting in chosen.items()}
-        turns = take_turns(racing, steps, budget=90 if options.full else 25)
+        turns = take_turns(racing, steps, budget=90 if options.full else 15)
         rates = {name: [row.batch * steps / each for each in seconds] for name, seconds in turns.items()}
         own = racing["keras_cnns"].about
         measured = {
@@ -182,7 +182,6 @@ def measure(row, options, folder, results):
                     "threads": worker.about["threads"],
                     "images_per_second": files.spread(rates[name]),
                     "peak_memory_mib": worker.peak_memory(),
-                    "idle_cpu": round(worker.idle, 3),
                 }
                 for name, worker in racing.items()
             },

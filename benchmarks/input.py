@@ -50,7 +50,7 @@ def main(arguments=None):
             else:
                 change = {"waiting": {part.split()[-1]: waiting(part.split()[-1], folder)}}
             results = files.load(options.results)
-            results.setdefault("environment", environment())
+            results.setdefault("environment", environment("benchmarks.input"))
             for group, rows in change.items():
                 results[group] |= rows
             files.save(results, options.results)
@@ -58,18 +58,19 @@ def main(arguments=None):
 
 
 def race(workers, batch, rounds=ROUNDS):
-    """{name: images/s of every round}. A turn begins with batches that are not counted: those made while waiting."""
+    """{name: images/s of every round}."""
     for worker in workers.values():
         worker.ready()
     worth = {}
     for name, worker in workers.items():
-        worker.run(10)
-        worth[name] = max(10, round(10 * TURN / worker.run(10)))  # batches
+        batches = 10
+        while (seconds := worker.run(batches)) < TURN / 2:  # the first come from buffers filled before
+            batches *= 2
+        worth[name] = round(batches * TURN / seconds) or 1  # batches a turn
     rates = {name: [] for name in workers}
     for number in range(rounds):
         names = list(workers)
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            workers[name].run(10)
             rates[name].append(batch * worth[name] / workers[name].run(worth[name]))
     return rates
 
@@ -95,7 +96,7 @@ def throughput(kind, peers, folder):
                 np.save(spec["images"], digits("train", channels=3).arrays[0])
             workers |= {way: start(peers, "benchmarks.torch_input", candidate=way) for way in WAYS}
         rates = race(workers, batch)
-        measured = {"what": KINDS[kind], "rounds": ROUNDS, "environment": environment(), "ways": {}}
+        measured = {"what": KINDS[kind], "rounds": ROUNDS, "environment": environment("benchmarks.input"), "ways": {}}
         for name, each in rates.items():
             way = measured["ways"][name] = {"images_per_second": files.spread(each)}
             if name in WAYS:
@@ -136,7 +137,7 @@ def waiting(network, folder):
         "precision": spec["precision"],
         "rounds": ROUNDS,
         "steps_a_turn": steps,
-        "environment": environment(),
+        "environment": environment("benchmarks.input"),
         "images_per_second": files.spread([batch * steps / each for each in seconds["pipeline"]]),
         "waiting_share": files.spread(waited),
         "longer_than_repeated": files.spread(longer),

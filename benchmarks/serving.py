@@ -1,8 +1,10 @@
 """A worker is a process that builds one thing, and runs it whenever its parent says so: both ends of that."""
 
+import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,16 +51,22 @@ class Worker:
             stderr=self.log,
             text=True,
             cwd=ROOT,
+            # With its children, such as a DataLoader's; no session, so that the kernel ends a stopped one left alone.
+            process_group=0,
             env={**os.environ, **MALLOC, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
-        self.about, self.idle = {}, 0.0  # what it told; the largest share of a core that it used while it waited
+        self.about = {}  # what it told
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
+        self._signal(signal.SIGKILL)
         self.process.wait()
+
+    def _signal(self, number):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
 
     def ready(self, timeout=None):
         """Wait until it is built and warm.
@@ -73,13 +81,15 @@ class Worker:
         self._answer()
 
     def run(self, steps):
-        """Seconds for that many steps, alone on the machine."""
-        began, used = self._rested
-        busy = (self.cpu_seconds() - used) / max(time.monotonic() - began, 1e-9)
-        if time.monotonic() - began > 1:  # a shorter rest says nothing, the clock ticks every 10 ms
-            self.idle = max(self.idle, busy)
-        self.process.stdin.write(f"{steps}\n")
-        self.process.stdin.flush()
+        """Seconds for that many steps. It is stopped before and after: it makes no batches ahead while others run.
+
+        Raises:
+            Failed: it has ended.
+        """
+        self._signal(signal.SIGCONT)
+        with contextlib.suppress(BrokenPipeError):  # the answer tells why
+            self.process.stdin.write(f"{steps}\n")
+            self.process.stdin.flush()
         return self._answer()
 
     def _answer(self):
@@ -90,12 +100,8 @@ class Worker:
             lines = self.log.read().strip().splitlines()
             raise Failed(lines[-1] if lines else f"ended with status {self.process.returncode}")
         seconds, self.about = json.loads(line)
-        self._rested = time.monotonic(), self.cpu_seconds()
+        self._signal(signal.SIGSTOP)
         return seconds
-
-    def cpu_seconds(self):
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def peak_memory(self):
         """The largest resident memory so far, MiB."""

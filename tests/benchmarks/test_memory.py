@@ -21,7 +21,11 @@ FIGURES = {
 def results(tmp_path):
     here = {"date": "2020-01-02T03:04:05+00:00", "command": "command", "commit": "0123456789abcdef", "cores": 2}
     here |= {"processor": "processor", "memory_gib": 8.0, "versions": {"tensorflow": "2"}}
-    rows = {memory.BATCHES[0].key: FIGURES, memory.DEEPEST[-1].key: {"failed": "takes more than 18 GiB"}}
+    rows = {
+        memory.BATCHES[0].key: FIGURES,
+        memory.DEPTHS[0].key: FIGURES,
+        memory.DEEPEST[-1].key: {"failed": "takes more than 18 GiB"},
+    }
     (tmp_path / "memory.json").write_text(json.dumps({"environment": here, "rows": rows}))
     return tmp_path / "memory.json"
 

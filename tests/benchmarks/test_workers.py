@@ -1,6 +1,8 @@
 """The smallest row from end to end, and workers that fail."""
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +45,19 @@ def test_a_worker_that_is_not_ready_in_time_is_given_up():
     worker = Worker(sys.executable, "benchmarks.tensorflow_worker", mode="matmul")
     with worker, pytest.raises(Failed, match="not ready 0 s after the others"):
         worker.ready(timeout=0)
+
+
+def test_a_worker_rests_while_others_work_and_goes_on_when_it_is_asked_to():
+    with Worker(sys.executable, "tests.benchmarks.busy_worker") as worker:
+        worker.ready()
+        assert state(worker) == "T"  # stopped, whatever its threads would do
+        for _ in range(2):
+            assert worker.run(3) >= 0 and state(worker) == "T"
+        assert worker.about == {"steps": 2 + 3 + 3}  # two to warm up
+
+
+def state(worker):
+    """The kernel's letter for a process: T is stopped."""
+    worker_id = worker.process.pid
+    os.waitpid(worker_id, os.WUNTRACED)
+    return Path(f"/proc/{worker_id}/stat").read_text().rpartition(")")[2].split()[0]
