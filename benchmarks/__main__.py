@@ -24,7 +24,7 @@ from tqdm import tqdm
 from benchmarks import results as files
 from benchmarks.rows import FULL, NETWORKS, PRECISIONS, aim, in_short
 from benchmarks.serving import MALLOC, Failed, Worker
-from reproductions.record import git_commit, now
+from reproductions.record import command, git_commit, now
 
 TENSORFLOW, TORCH = "benchmarks.tensorflow_worker", "benchmarks.torch_worker"
 MATMUL_SIDE = 4096
@@ -75,7 +75,7 @@ def main(arguments=None):
 def environment(module="benchmarks"):
     return {
         "date": now(),
-        "command": " ".join([f"python -m {module}", *sys.argv[1:]]),
+        "command": command(module),
         "commit": git_commit(),
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),

@@ -24,6 +24,7 @@ from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 from benchmarks import results as files
+from reproductions.record import short
 
 RESULTS = Path(__file__).parent / "memory.json"
 GIB = 2**30
@@ -165,7 +166,7 @@ def section(picture=None, results=RESULTS):
     here = content["environment"]
     versions = ", ".join(f"{name} {number}" for name, number in here["versions"].items())
     lines = [
-        f"Measured {here['date'][:10]} by `{here['command']}` at commit {(here['commit'] or 'unknown')[:10]}: "
+        f"Measured {here['date'][:10]} by `{here['command']}` at commit {short(here['commit'])}: "
         f"{here['processor']}, {here['cores']} cores, {here['memory_gib']:g} GiB; {versions}. Training steps of CIFAR "
         f"ResNets, each row in a process of its own. *Peak* is the most that was resident; *for steps*, what the steps "
         "added to the process that had built and traced them. *To first step*: building, tracing and the first step, "

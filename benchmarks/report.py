@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 
 from benchmarks import results as files
 from benchmarks.rows import FULL, NETWORKS
+from reproductions.record import short
 
 PEERS = {"keras": "Keras", "torchvision": "torchvision"}
 PROFILES = Path(__file__).parent / "profiles"
@@ -36,7 +37,7 @@ def heading(content, rows):
     here = content["environment"]
     versions = {name: version for _, row in rows for name, version in row["versions"].items()}
     lines = [
-        f"Measured {here['date'][:10]} by `{here['command'].strip()}` at commit {(here['commit'] or 'unknown')[:10]}: "
+        f"Measured {here['date'][:10]} by `{here['command'].strip()}` at commit {short(here['commit'])}: "
         f"{here['processor']}, {here['cores']} cores, {here['memory_gib']:g} GiB; "
         + ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
         + ". The libraries took turns, one working at a time, all with every core and the same malloc settings."

@@ -48,4 +48,4 @@ def reason(error):
     """Why something could not be written, without the path and the operation that TensorFlow wraps it in."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    return error.message.splitlines()[0].rpartition("; ")[2].partition(" [Op:")[0]
+    return error.message.partition("\n")[0].rpartition("; ")[2].partition(" [Op:")[0]

@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from keras_cnns.files import reason, whole
 
+PATHS = ("--out", "--data-dir", "--peers", "--results")  # flags that name a place on this machine
+
 
 def open_record(run):
     """The record of a run that is resumed, or a new one. Refused: another run's folder, one that cannot be written."""
@@ -59,7 +61,7 @@ def describe(recipe, run, strategy, record):
     """
     here = {
         "started": now(),
-        "command": " ".join([f"python -m reproductions.{run.script}", *(w for w in sys.argv[1:] if w != "--resume")]),
+        "command": command(f"reproductions.{run.script}"),
         "commit": git_commit(),
         "versions": versions(),
         "hardware": hardware(strategy),
@@ -73,6 +75,7 @@ def describe(recipe, run, strategy, record):
         "batch_size": recipe.batch_size,
         "steps": recipe.steps,
         "precision": run.options.precision,
+        "replicas": strategy.num_replicas_in_sync,
         "deviations": deviations(recipe, run),
         "proxy": bool(run.departures),
     }
@@ -90,7 +93,8 @@ def deviations(recipe, run):
     if run.options.precision != "float32":
         flags.append(f"{run.options.precision} arithmetic, float32 weights")
     parts = run.options.accumulate
-    if parts > 1 and any(isinstance(layer, keras.layers.BatchNormalization) for layer in recipe.model.layers):
+    layers = recipe.model._flatten_layers()
+    if parts > 1 and any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers):
         flags.append(f"batch statistics of micro-batches, {parts} a step, whose gradients are accumulated")
     return [*recipe.deviations, *flags]
 
@@ -144,6 +148,23 @@ def git_commit():
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def command(module):
+    """How this program was called, for others to repeat: without --resume, and without the paths of this machine."""
+    words, kept = iter(sys.argv[1:]), []
+    for word in words:
+        flag, _, value = word.partition("=")
+        if flag in PATHS:
+            _ = value or next(words, None)
+        elif word != "--resume":
+            kept.append(word)
+    return " ".join([f"python -m {module}", *kept])
+
+
+def short(commit):
+    """A commit as `git_commit` gives it, shortened; the + stays."""
+    return commit[:10] + commit[40:] if commit else "unknown"
 
 
 def print_table(record):

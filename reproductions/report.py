@@ -14,6 +14,7 @@ import benchmarks.memory
 import benchmarks.report
 from keras_cnns.files import whole
 from reproductions.pictures import draw_curves
+from reproductions.record import short
 
 ROOT = Path(__file__).parents[1]
 
@@ -115,15 +116,9 @@ def made(record):
     """When, from what and on what a record was made."""
     hardware, versions = record["hardware"], record["versions"]
     return (
-        f"{record['finished'][:10]}, commit {commit(record)}, TensorFlow {versions['tensorflow']}, Keras "
+        f"{record['finished'][:10]}, commit {short(record['commit'])}, TensorFlow {versions['tensorflow']}, Keras "
         f"{versions['keras']}, {hardware['processor']} ({hardware['cores']} cores)"
     )
-
-
-def commit(record):
-    """Shortened; a + says that the tree had changes."""
-    name = record["commit"] or "unknown"
-    return name[:10] + name[40:]
 
 
 if __name__ == "__main__":

@@ -17,8 +17,18 @@ from keras_cnns.training import is_chief
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_TESTS, SMOKE_FINAL_TESTS = 24, 16, 64, 4
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 # What makes a run this run: it must be the same when the run is resumed.
-DECISIVE = ("dataset", "seed", "steps", "epochs", "batch_size", "accumulate", "precision", "replicas", "smoke")
-DECISIVE += ("synchronized",)
+DECISIVE = (
+    "dataset",
+    "seed",
+    "steps",
+    "epochs",
+    "batch_size",
+    "accumulate",
+    "precision",
+    "replicas",
+    "synchronized",
+    "smoke",
+)
 
 
 def parse(recipe, script, arguments=None):

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import json
+import os
 import signal
 import sys
 import time
@@ -33,22 +34,17 @@ from reproductions.run import PRECISIONS, Run, parse
 
 # As a shell has it of a program that SIGTERM ended, and what clusters take for "start it again".
 PREEMPTED = 128 + signal.SIGTERM
-# What a collective operation raises when a process of the cluster is no longer there.
-LOST = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.InternalError,
-)
+# What a collective operation was seen to raise when a process of the cluster is no longer there. Other errors may come
+# again at every start, and must not have the run started again.
+LOST = tf.errors.UnavailableError
 
 
 def main(recipe, arguments=None):
     """Run a script: `recipe(run, **parameters)` returns a `Recipe`; its parameters become flags.
 
     Returns the exit status: 0; 1 if a claim does not hold; 2 if the run could not be made; 130 after SIGINT; 143 if it
-    is to be started again with --resume, after SIGTERM (raised as SystemExit) or the loss of another host.
+    is to be started again with --resume, after SIGTERM or the loss of another host. A signal during the training is
+    raised as SystemExit, of the same status.
     """
     script = Path(inspect.getfile(recipe)).stem
     options, parameters = parse(recipe, script, arguments)
@@ -63,7 +59,7 @@ def main(recipe, arguments=None):
     except (ValueError, OSError, FloatingPointError, tf.errors.OpError) as error:
         # TensorFlow wraps what was raised inside a pipeline in words of its own.
         message = error.message.rpartition("ValueError: ")[2] if isinstance(error, tf.errors.OpError) else str(error)
-        print(f"error: {message.splitlines()[0]}", file=sys.stderr)
+        print("error:", message.partition("\n")[0] or repr(error), file=sys.stderr)
         return 2
 
 
@@ -76,14 +72,15 @@ def reproduce(recipe_function, run):
     # First of all: the devices are divided, or the processes of a cluster find one another, before TensorFlow runs.
     strategy = strategy_here(run.options.replicas)
     try:
-        with contextlib.redirect_stdout(sys.stdout if is_chief(strategy) else None):
+        with open(os.devnull, "w") as null, contextlib.redirect_stdout(sys.stdout if is_chief(strategy) else null):
             return reproduce_under(strategy, recipe_function, run)
     except LOST as error:
         if workers(strategy) == 1:
             raise
+        why = error.message.rpartition("}} ")[2].partition("\n")[0]
         raise LostWorkerError(
             "another worker of the cluster has ended; started again on all with --resume, the run goes on from the "
-            f"last checkpoint ({error.message.rpartition('}} ')[2].splitlines()[0]})"
+            f"last checkpoint ({why})"
         ) from error
 
 
@@ -105,6 +102,9 @@ def reproduce_under(strategy, recipe_function, run):
             classifier = compiled(recipe)
     finally:
         keras.config.set_dtype_policy("float32")
+    accumulate, recompute, train_step = run.options.accumulate, run.options.recompute, None
+    if accumulate > 1 or recompute:
+        train_step = small_memory_step(recipe.model, accumulate, recompute)
 
     describe(recipe, run, strategy, record)
     print(f"{recipe.model.name}: {recipe.model.count_params():,} parameters; {record['data']['train']}")
@@ -131,16 +131,15 @@ def reproduce_under(strategy, recipe_function, run):
         row |= {f"test_{name}": value for name, value in errors.items() if name != "images"}
         record["epochs"] = [*(old for old in record["epochs"] if old["step"] < step), row]
         record["corrupt_images"] = recipe.train.corrupt + recipe.test.corrupt
+        write_record()
         if chief:
-            write_json(run.out / "record.json", record)
             writer = draw(writer, record, run.out)
 
+    def write_record():
+        together(strategy, lambda: write_json(run.out / "record.json", record) if chief else None)
+
     checkpoints = Checkpoints(run.out / "checkpoints", recipe.model)
-    if chief:
-        write_json(run.out / "record.json", record)
-    accumulate, recompute, train_step = run.options.accumulate, run.options.recompute, None
-    if accumulate > 1 or recompute:
-        train_step = small_memory_step(recipe.model, accumulate, recompute)
+    write_record()
     started = time.monotonic()
     length = (recipe.steps, steps_per_epoch, checkpoints, run.options.checkpoint_steps)
     record["epochs"] = train(recipe.model, batches, *length, at_epoch_end, train_step)
@@ -148,9 +147,8 @@ def reproduce_under(strategy, recipe_function, run):
     print(f"trained; this sitting took {time.monotonic() - started:,.0f} s")
     with averaged_weights(recipe.model):
         final_tests(recipe, classifier, record)
-        if chief:
-            finish(recipe, classifier, run, record)
-    agree(strategy, [0])  # the others wait for the chief's files: it would take their end for a crash
+        # The others wait for the chief's files: it would take their end for a crash, and they its failure.
+        together(strategy, lambda: finish(recipe, classifier, run, record) if chief else None)
     return show(run, record)
 
 
@@ -181,7 +179,7 @@ def together(strategy, function):
     result = failure = None
     try:
         result = function()
-    except (ValueError, OSError) as error:
+    except Exception as error:  # whatever it is, the others must not take it for a host that was lost, and start again
         failure = error
     if agree(strategy, [failure is not None]) != [0]:
         raise failure or ValueError("another worker of the cluster cannot take part; its own message says why.")
@@ -242,6 +240,8 @@ def check(recipe, run, strategy):
     if recipe.batch_size // replicas % run.options.accumulate:
         share = f"a replica's {recipe.batch_size // replicas} images"
         raise ValueError(f"--accumulate is {run.options.accumulate}; it must divide {share} of a batch.")
+    if run.options.synchronized and replicas == 1:
+        raise ValueError("--synchronized would be without effect; there is one replica.")
     if len(recipe.train) < recipe.batch_size:
         raise ValueError(f"the batch size is {recipe.batch_size}; there are only {len(recipe.train)} training images.")
 

@@ -34,7 +34,8 @@ def small_memory_step(model, accumulate=1, recompute=False):
         raise ValueError(f"accumulate is {accumulate}; it must be at least 1.")
     if type(model).train_step is not keras.Model.train_step:
         raise ValueError(f"{model.name} has a train_step of its own; it can be neither accumulated nor recomputed.")
-    if accumulate > 1 and replicas > 1 and any(getattr(layer, "synchronized", False) for layer in model.layers):
+    layers = model._flatten_layers()
+    if accumulate > 1 and replicas > 1 and any(getattr(layer, "synchronized", False) for layer in layers):
         raise ValueError(f"accumulate is {accumulate}; with synchronised batch normalisation it must be 1.")
     segments = segments_of(model) if recompute else one_segment(model)
     moving = model.non_trainable_variables

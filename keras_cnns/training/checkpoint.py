@@ -4,13 +4,12 @@ import json
 import re
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import tensorflow as tf
 
 from keras_cnns.files import reason, sync
-from keras_cnns.training.strategy import is_chief
+from keras_cnns.training.strategy import agree, is_chief
 
 
 class Checkpoints:
@@ -19,7 +18,7 @@ class Checkpoints:
     A checkpoint counts once its index file is there. It is written in a folder beside, and its files are moved from
     there when they are on the disk, the index last: a kill, a full disk or a power cut at any moment leaves the ones
     before it whole. The input pipeline has no state: a position is a number. Of the processes of a cluster, which must
-    share the folder, each takes part in `save` and `restore`, and the chief alone writes there.
+    share the folder, each takes part in `save` and `restore`; the chief alone writes, and if it cannot, all raise.
 
     Args:
         folder: where they lie; made if need be.
@@ -31,11 +30,14 @@ class Checkpoints:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lasting = model.variables + model.optimizer.variables
-        variables = model.variables + model.metrics_variables + model.optimizer.variables
+        # Reading a metric, the sum over the processes, needs all of them; these copies the chief can write alone.
+        self.metrics = [(each, tf.Variable(tf.zeros(each.shape, each.dtype))) for each in model.metrics_variables]
         self.notes = tf.Variable("", dtype=tf.string)
-        values = {f"v{number}": variable.value for number, variable in enumerate(variables)}
+        variables = [each.value for each in model.variables]
+        variables += [copy for _, copy in self.metrics] + [each.value for each in model.optimizer.variables]
+        values = {f"v{number}": variable for number, variable in enumerate(variables)}
         self.checkpoint = tf.train.Checkpoint(notes=self.notes, **values)
-        self.keep, self.chief = keep, is_chief(model.distribute_strategy)
+        self.keep, self.strategy, self.damaged = keep, model.distribute_strategy, []
 
     def save(self, step, notes):
         """Write a checkpoint of this step. notes: anything JSON holds, given back by `restore`.
@@ -46,22 +48,34 @@ class Checkpoints:
         """
         self.check_finite(step)
         self.notes.assign(json.dumps(notes))
-        if not self.chief:  # what is summed over the processes is read by all of them, or none could go on
-            with tempfile.TemporaryDirectory() as scratch:
-                self.checkpoint.write(f"{scratch}/step-{step}")
-            return
+        for variable, copy in self.metrics:
+            copy.assign(variable.value)
+        failure = None
+        try:
+            if is_chief(self.strategy):
+                self.write(step)
+        except (OSError, tf.errors.OpError) as error:
+            failure = error
+        if agree(self.strategy, [failure is not None]) != [0]:
+            why = reason(failure) if failure else "the first worker's message says why"
+            message = f"the checkpoint of step {step} could not be written in {self.folder}: {why}"
+            raise OSError(f"{message}; {self.kept()}.") from failure
+
+    def write(self, step):
         part = self.folder / "part"
+        shutil.rmtree(part, ignore_errors=True)  # what a killed process left
         try:
             self.checkpoint.write(str(part / f"step-{step}"))
             files = sorted(part.glob(f"step-{step}.*"))  # the data before the index
             for file in files:
                 sync(file)
+            for damaged in self.damaged:  # so that they do not count among those kept
+                index = self.folder / f"step-{damaged}.index"
+                index.replace(index.with_suffix(".damaged"))
+            self.damaged = []
             for file in files:
                 file.replace(self.folder / file.name)
             sync(self.folder)
-        except (OSError, tf.errors.OpError) as error:
-            message = f"the checkpoint of step {step} could not be written in {self.folder}: {reason(error)}"
-            raise OSError(f"{message}; {self.kept()}.") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
         for old in self.steps()[: -self.keep]:
@@ -84,9 +98,9 @@ class Checkpoints:
         return f"the checkpoint of step {steps[-1]} is kept" if steps else "there is no checkpoint"
 
     def steps(self):
-        """The steps of the checkpoints that are complete, in order."""
+        """The steps of the checkpoints that are complete, in order, but for those that `restore` could not read."""
         names = (re.fullmatch(r"step-(\d+)\.index", file.name) for file in self.folder.iterdir())
-        return sorted(int(name[1]) for name in names if name)
+        return sorted({int(name[1]) for name in names if name}.difference(self.damaged))
 
     def restore(self):
         """Restore the newest checkpoint that can be read, and return (step, notes); (0, None) if there is none.
@@ -94,18 +108,20 @@ class Checkpoints:
         Raises:
             ValueError: none of those that exist can be read.
         """
+        self.damaged = []
         steps = self.steps()
         for step in reversed(steps):
             try:
                 self.checkpoint.read(str(self.folder / f"step-{step}")).assert_consumed()
-                for damaged in steps[steps.index(step) + 1 :]:  # so that they do not count among those kept
-                    index = self.folder / f"step-{damaged}.index"
-                    if self.chief:
-                        index.replace(index.with_suffix(".damaged"))
-                return step, json.loads(self.notes.numpy())
+                notes = json.loads(self.notes.numpy())
             except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
-                reason = str(error).splitlines()[0]
+                reason = str(error).partition("\n")[0]
                 print(f"checkpoint {self.folder / f'step-{step}'} cannot be read: {reason}", file=sys.stderr)
+                continue
+            for variable, copy in self.metrics:
+                variable.assign(copy)
+            self.damaged = steps[steps.index(step) + 1 :]  # renamed by the next `save`, once all have seen them
+            return step, notes
         if steps:
             raise ValueError(f"none of the {len(steps)} checkpoints in {self.folder} can be read.")
         return 0, None

@@ -29,9 +29,10 @@ def train(
         batches: function from (epoch, number of batches to leave out, number of batches) to a `tf.data.Dataset` of
             global batches.
         steps, steps_per_epoch: how long; the last epoch may be short.
-        checkpoints: a `Checkpoints`. One is written at the end of an epoch, or every `checkpoint_steps`.
+        checkpoints: a `Checkpoints`. One is written at the end of an epoch, and every `checkpoint_steps`.
         at_epoch_end: function from (history row, step) that may add to the row, such as test errors. A row holds
-            `epoch`, `step`, `learning_rate`, `seconds` and the training metrics.
+            `epoch`, `step`, `learning_rate`, `seconds` and the training metrics. It is called after the epoch's
+            checkpoint is written, and again, with the same row, when a run goes on from that one.
         train_step: what a replica does with its part of a batch; the model's own `train_step` by default.
 
     Returns: the history, a row an epoch.
@@ -45,7 +46,7 @@ def train(
     strategy = model.distribute_strategy
 
     step, notes = checkpoints.restore()
-    if agree(strategy, [step]) != [step * workers(strategy)]:
+    if agree(strategy, [step, step**2]) != [step * workers(strategy), step**2 * workers(strategy)]:
         raise ValueError(
             f"the workers found different checkpoints, this one step {step}: {checkpoints.folder} must be "
             "one folder that all share."
@@ -57,43 +58,49 @@ def train(
         means = strategy.experimental_local_results(strategy.run(train_step or model.train_step, args=(batch,))["loss"])
         good.assign_add(tf.cast(tf.reduce_all(tf.math.is_finite(means)), tf.int64))
 
-    history, elapsed = notes or ([], 0.0)  # seconds of the epoch that the checkpoint is in
+    # Seconds of the epoch that the checkpoint is in; the row of the epoch that it ends, if at_epoch_end is to come.
+    history, elapsed, *row = notes or ([], 0.0)
+    row = row[0] if row else None
     if step > 0 and is_chief(strategy):
         print(f"resumed after step {step:,} of {steps:,}")
     often = {"mininterval": 0.5 if sys.stderr.isatty() else 20, "miniters": 1}
     bar = tqdm(total=steps, initial=step, unit=" steps", disable=not is_chief(strategy), **often)
     with bar, held_signals() as arrived:
         meetings = Meetings(strategy, step + 1, arrived)
-        while step < steps:
-            epoch, position = divmod(step, steps_per_epoch)
-            bar.set_description(f"epoch {epoch + 1}/{math.ceil(steps / steps_per_epoch)}")
-            start, elapsed = time.monotonic() - elapsed, 0.0
-            last = min((epoch + 1) * steps_per_epoch, steps)
-            for batch in strategy.experimental_distribute_dataset(batches(epoch, position, last - step)):
-                step_on(batch)
-                step += 1
-                bar.update()
-                stop = None
-                if step == meetings.next:
-                    bar.set_postfix(metrics(model, good, checkpoints))
-                    stop = meetings.meet(step)
-                if step < last and (stop or (checkpoint_steps and step % checkpoint_steps == 0)):
-                    metrics(model, good, checkpoints)
-                    checkpoints.save(step, (history, time.monotonic() - start))
-                    leave(stop, step, checkpoints, bar)
-            if step < last:
-                raise ValueError(f"epoch {epoch + 1} ended at step {step} of {last}: too few images can be read.")
-            row = {"epoch": epoch + 1, "step": step}
-            row["learning_rate"] = float(tf.convert_to_tensor(model.optimizer.learning_rate))
-            row |= {"seconds": time.monotonic() - start, "steps": step - epoch * steps_per_epoch}
-            row |= metrics(model, good, checkpoints)
-            checkpoints.check_finite(step)
+        while step < steps or row:
+            if row is None:
+                epoch, position = divmod(step, steps_per_epoch)
+                bar.set_description(f"epoch {epoch + 1}/{math.ceil(steps / steps_per_epoch)}")
+                start, elapsed = time.monotonic() - elapsed, 0.0
+                last = min((epoch + 1) * steps_per_epoch, steps)
+                for batch in strategy.experimental_distribute_dataset(batches(epoch, position, last - step)):
+                    step_on(batch)
+                    step += 1
+                    bar.update()
+                    stop = None
+                    if step == meetings.next:
+                        bar.set_postfix(metrics(model, step, good, checkpoints))
+                        stop = meetings.meet(step)
+                    if step < last and (stop or (checkpoint_steps and step % checkpoint_steps == 0)):
+                        metrics(model, step, good, checkpoints)
+                        checkpoints.save(step, (history, time.monotonic() - start))
+                        leave(stop, step, checkpoints, bar)
+                if step < last:
+                    raise ValueError(f"epoch {epoch + 1} ended at step {step} of {last}: too few images can be read.")
+                row = {"epoch": epoch + 1, "step": step}
+                row["learning_rate"] = float(tf.convert_to_tensor(model.optimizer.learning_rate))
+                row |= {"seconds": time.monotonic() - start, "steps": step - epoch * steps_per_epoch}
+                row |= metrics(model, step, good, checkpoints)
+                checkpoints.save(step, (history, 0.0, row))  # before the tests, which may outlast a grace period
+                leave(meetings.meet(step), step, checkpoints, bar)
             if at_epoch_end:
                 at_epoch_end(row, step)
             history.append(row)
+            row = None
             model.reset_metrics()
-            checkpoints.save(step, (history, 0.0))
-            leave(meetings.meet(step), step, checkpoints, bar)
+            if stop := meetings.meet(step):
+                checkpoints.save(step, (history, 0.0))  # or the tests would be made again
+                leave(stop, step, checkpoints, bar)
     return history
 
 
@@ -151,10 +158,11 @@ def held_signals():
             signal.signal(number, handler)
 
 
-def metrics(model, good, checkpoints):
+def metrics(model, step, good, checkpoints):
     """The running means of the training metrics in this epoch; a loss that is not finite ends the run."""
     values = {name: float(value) for name, value in model.get_metrics_result().items()}
     loss = values["loss"]
     if not math.isfinite(loss):
-        raise FloatingPointError(f"the training loss is {loss} at step {int(good) + 1}; {checkpoints.kept()}.")
+        first = min(int(good) + 1, step)  # of the replicas, only this process's are counted
+        raise FloatingPointError(f"the training loss is {loss} at step {first}; {checkpoints.kept()}.")
     return values

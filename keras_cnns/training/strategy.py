@@ -57,7 +57,8 @@ def clustered(resolver, replicas=None):
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except (tf.errors.OpError, RuntimeError) as error:
-        raise ValueError(f"the workers of the cluster have not come together: {str(error).splitlines()[0]}") from error
+        why = str(error).partition("\n")[0]
+        raise ValueError(f"the workers of the cluster have not come together: {why}") from error
     count = strategy.num_replicas_in_sync
     if replicas not in (None, count):
         raise ValueError(f"replicas is {replicas}; the {workers(strategy)} workers of the cluster have {count}.")
@@ -94,10 +95,12 @@ def slurm():
     )
     spec = resolver.cluster_spec()
     # It sorts the nodes as text, n10 before n9, unlike SLURM, so that a task's number need not be its place.
-    here = f"{os.environ['SLURMD_NODENAME']}:{port + int(os.environ['SLURM_LOCALID'])}"
-    place = spec.job_tasks("worker").index(here)
+    here = f"{os.environ.get('SLURMD_NODENAME')}:{port + int(os.environ.get('SLURM_LOCALID', 0))}"
+    tasks = spec.job_tasks("worker")
+    if here not in tasks:
+        raise ValueError(f"SLURMD_NODENAME and SLURM_LOCALID make this task {here}; SLURM's step has {tasks}.")
     return tf.distribute.cluster_resolver.SimpleClusterResolver(
-        spec, task_type="worker", task_id=place, rpc_layer="grpc"
+        spec, task_type="worker", task_id=tasks.index(here), rpc_layer="grpc"
     )
 
 

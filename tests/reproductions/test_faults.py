@@ -100,9 +100,11 @@ def test_no_space_for_tensorboard(disk, capsys):
     errors = capsys.readouterr().err
     assert "warning: no more TensorBoard events in this sitting: " in errors
     assert f"warning: {folder / 'curves.png'} could not be written: " in errors
+    (events,) = (folder / "events").iterdir()
+    size = events.stat().st_size
     runner.draw(writer, record, folder)
     assert "warning" not in capsys.readouterr().err
-    (events,) = (folder / "events").iterdir()
+    assert events.stat().st_size == size  # nothing after half an event
     seen = []
     with contextlib.suppress(tf.errors.DataLossError):
         for event in tf.compat.v1.train.summary_iterator(str(events)):

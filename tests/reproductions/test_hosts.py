@@ -3,10 +3,12 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -60,39 +62,47 @@ def twenty_steps(folder):
     return figures | {"errors": {name: float(value) for name, value in errors.items()}}, model.get_weights(), strategy
 
 
-def start(*command):
-    """Two workers of a cluster, started with the same command."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+def free_ports(count):
+    """Ports that no outgoing connection takes in the meantime: those begin at 32768."""
+    ports = []
+    while len(ports) < count:
+        port = random.SystemRandom().randrange(20_000, 32_000)  # other tests have Python's own seeded
+        with contextlib.suppress(OSError), socket.socket() as each:
+            each.bind(("127.0.0.1", port))
+            ports = [*{*ports, port}]
+    return ports
+
+
+@contextlib.contextmanager
+def started(*command):
+    """Two workers of a cluster, started with the same command; neither outlives the block."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    command = [sys.executable, "-m", *map(str, command)]
     processes = []
-    for index in range(2):
-        described = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(described), "TF_CPP_MIN_LOG_LEVEL": "3"}
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-m", *map(str, command)],
-                cwd=ROOT,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        )
-    return processes
+    with contextlib.ExitStack() as stack:
+        for index in range(2):
+            described = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+            environment = {**os.environ, "TF_CONFIG": json.dumps(described), "TF_CPP_MIN_LOG_LEVEL": "3"}
+            output = stack.enter_context(tempfile.TemporaryFile("w+"))  # a pipe that nobody empties would stop them
+            files = {"stdout": output, "stderr": subprocess.STDOUT}
+            process = stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=environment, **files))
+            stack.callback(process.kill)
+            process.output = output
+            processes.append(process)
+        yield processes
 
 
 def end(processes):
-    """The exit statuses and what was printed, of all; none outlives the time limit."""
-    try:
-        outputs = [process.communicate(timeout=LIMIT)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    return [process.returncode for process in processes], outputs
+    """The exit statuses and what was printed, of all."""
+    statuses = [process.wait(LIMIT) for process in processes]
+    for process in processes:
+        process.output.seek(0)
+    return statuses, [process.output.read() for process in processes]
+
+
+def run(*command):
+    with started(*command) as processes:
+        return end(processes)
 
 
 def wait_for(step, folder, processes):
@@ -100,15 +110,17 @@ def wait_for(step, folder, processes):
     deadline = time.monotonic() + LIMIT
     while not any(int(file.stem.removeprefix("step-")) >= step for file in folder.glob("checkpoints/step-*.index")):
         if any(process.poll() is not None for process in processes) or time.monotonic() > deadline:
+            for process in processes:
+                process.kill()
             pytest.fail(f"no checkpoint of step {step}: {end(processes)}")
         time.sleep(0.002)
 
 
 @pytest.mark.slow
 def test_two_workers_equal_one_process_of_the_same_batch(tmp_path):
-    processes = start("tests.reproductions.test_hosts", tmp_path / "two")
-    expected, weights, _ = twenty_steps(tmp_path / "one")
-    statuses, outputs = end(processes)
+    with started("tests.reproductions.test_hosts", tmp_path / "two") as processes:
+        expected, weights, _ = twenty_steps(tmp_path / "one")
+        statuses, outputs = end(processes)
     assert statuses == [0, 0], outputs
     for index in range(2):
         figures = json.loads((tmp_path / f"two-{index}.json").read_text())
@@ -124,38 +136,38 @@ def test_two_workers_equal_one_process_of_the_same_batch(tmp_path):
 
 @pytest.mark.slow
 def test_killed_and_preempted_and_started_again_equals_undisturbed(tmp_path):
-    """Batch statistics of each worker, dropout, augmentation; 40 steps in epochs of 15."""
-    command = ("tests.reproductions.small_recipe", "--checkpoint-steps", 4, "--resume", "--out")
-    statuses, outputs = end(start(*command, tmp_path / "whole"))
+    """Batch statistics of each worker, dropout, augmentation; 160 steps, so that SIGTERM finds it training."""
+    command = ("tests.reproductions.small_recipe", "--steps", 160, "--checkpoint-steps", 4, "--resume", "--out")
+    statuses, outputs = run(*command, tmp_path / "whole")
     assert statuses == [0, 0], outputs
     assert "test error" in outputs[0] and "test error" not in outputs[1]  # the chief alone tells
 
     out = tmp_path / "disturbed"
-    processes = start(*command, out)
-    wait_for(8, out, processes)
-    processes[1].kill()
-    statuses, outputs = end(processes)
+    with started(*command, out) as processes:
+        wait_for(8, out, processes)
+        processes[1].kill()
+        statuses, outputs = end(processes)
     assert statuses == [143, -signal.SIGKILL]
     assert "error: another worker of the cluster has ended; started again on all with --resume" in outputs[0]
 
-    processes = start(*command, out)
-    wait_for(20, out, processes)
-    processes[1].send_signal(signal.SIGTERM)  # not the chief
-    statuses, outputs = end(processes)
+    with started(*command, out) as processes:
+        wait_for(20, out, processes)
+        processes[1].send_signal(signal.SIGTERM)  # not the chief
+        statuses, outputs = end(processes)
     assert statuses == [143, 143], outputs
     assert "SIGTERM: stopped after step" in outputs[0] and "Traceback" not in "".join(outputs)
     steps = [int(file.stem.removeprefix("step-")) for file in (out / "checkpoints").glob("*.index")]
     assert f"stopped after step {max(steps)}; its checkpoint is in" in outputs[0]
-    assert max(steps) < 40
+    assert max(steps) < 160
 
-    statuses, outputs = end(start(*command, out))
+    statuses, outputs = run(*command, out)
     assert statuses == [0, 0], outputs
-    whole, resumed = final_state(tmp_path / "whole"), final_state(out)
+    whole, resumed = final_state(tmp_path / "whole", 160), final_state(out, 160)
     assert whole.keys() == resumed.keys() and len(whole) > 20
     for name, value in whole.items():
         np.testing.assert_array_equal(value, resumed[name], err_msg=name)
     assert epochs(tmp_path / "whole") == epochs(out)
-    assert [row["step"] for row in epochs(out)] == [15, 30, 40]
+    assert [row["step"] for row in epochs(out)] == [*range(15, 160, 15), 160]
     assert (out / "saved_model" / "saved_model.pb").exists()
 
 
@@ -172,6 +184,19 @@ def test_what_fails_in_one_worker_stops_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "agree", lambda strategy, values: [1])
     with pytest.raises(ValueError, match="another worker of the cluster cannot take part; its own message says why"):
         runner.together(None, dict)
+
+
+@pytest.mark.parametrize("failure", [OSError("the disk is full"), RuntimeError("of whatever kind")])
+def test_the_others_are_told_of_a_failure_before_it_is_raised(failure, monkeypatch):
+    told = []
+    monkeypatch.setattr(runner, "agree", lambda strategy, values: told.extend(values) or [1])
+
+    def failing():
+        raise failure
+
+    with pytest.raises(type(failure), match=str(failure)):
+        runner.together(None, failing)
+    assert told == [True]
 
 
 def test_synchronized_reaches_every_batch_normalisation_and_is_a_deviation(tmp_path):

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_cnns.data import digits
 from reproductions import runner
 from reproductions.recipe import Claim
+from reproductions.record import command
 from tests.reproductions.small_recipe import recipe
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +104,10 @@ def change_record(folder, change):
 @pytest.mark.slow
 def test_a_resumed_run_must_be_what_it_was(unfinished, capsys):
     resume = ["--out", str(unfinished), "--steps", "4", "--resume"]
+    change_record(unfinished, lambda record: record.update(replicas=4))
+    assert runner.main(recipe, resume) == 2
+    assert "was started with replicas 4; now it would be 1" in capsys.readouterr().err
+    change_record(unfinished, lambda record: record.pop("replicas"))  # as an earlier version's
     change_record(unfinished, lambda record: record["data"].update(train="other images"))
     assert runner.main(recipe, resume) == 2
     assert "was started with data {'train': 'other images'" in capsys.readouterr().err
@@ -150,11 +155,14 @@ def test_statistics_are_of_these_images(tmp_path):
         (["--batch-size", "63", "--replicas", "2"], "the batch size is 63; it must divide by the 2 replicas"),
         (["--replicas", "9"], "replicas is 9; there are 2 CPU devices"),
         (["--dataset", "mnist"], "has data of its own; --dataset would not be used"),
+        (["--synchronized"], "--synchronized would be without effect; there is one replica"),
+        (["--synchronized", "--accumulate", "2", "--replicas", "2"], "with synchronised batch normalisation"),
     ],
 )
 def test_what_cannot_work_is_said_at_the_door(tmp_path, capsys, flags, sentence):
     assert runner.main(recipe, ["--out", str(tmp_path / "run"), *flags]) == 2
     assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "run" / "record.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -215,3 +223,9 @@ def test_the_list_names_every_script_with_its_claim():
     for name in scripts:
         assert f"\n{name}\n" in output.stdout
     assert "top-5 18.2 %" in output.stdout
+
+
+def test_a_record_tells_the_command_without_the_machines_paths(monkeypatch):
+    flags = "--depth 20 --data-dir /here/sets --out=/here/run --resume --precision bfloat16"
+    monkeypatch.setattr("sys.argv", ["script", *flags.split()])
+    assert command("reproductions.resnet") == "python -m reproductions.resnet --depth 20 --precision bfloat16"

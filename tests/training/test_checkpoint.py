@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_cnns.training import Checkpoints, mirrored, train
+from keras_cnns.training import Checkpoints, checkpoint, mirrored, train
 from tests.training.test_loop import batches, compiled
 
 DATA, INDEX = "step-2.data-00000-of-00001", "step-2.index"
@@ -62,10 +62,29 @@ def test_the_first_checkpoint_of_all_on_a_full_disk(disk):
     assert checkpoints.restore() == (0, None)
 
 
+def test_where_the_chief_cannot_write_the_others_end_as_it_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "agree", lambda strategy, values: [1])
+    monkeypatch.setattr(checkpoint, "is_chief", lambda strategy: False)
+    with pytest.raises(OSError, match=r"step 1 could not be written in .*: the first worker's message says why; "):
+        Checkpoints(tmp_path, model_of(1)).save(1, None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_others_are_told_that_the_chief_cannot_write(disk, monkeypatch):
+    folder, full = disk
+    told = []
+    monkeypatch.setattr(checkpoint, "agree", lambda strategy, values: told.extend(values) or values)
+    checkpoints = Checkpoints(folder / "checkpoints", model_of(1))
+    with full(), pytest.raises(OSError, match="could not be written"):
+        checkpoints.save(1, None)
+    assert told == [True]
+
+
 def test_what_a_killed_process_left_does_not_count_and_goes(tmp_path):
     checkpoints = Checkpoints(tmp_path, model_of(1))
     (tmp_path / "part").mkdir()
-    (tmp_path / "part" / "step-7.data-00000-of-00001").write_bytes(b"half")
+    for name in ("step-7.data-00000-of-00001", "step-4.data-00000-of-00002"):
+        (tmp_path / "part" / name).write_bytes(b"half")
     (tmp_path / "step-6.data-00000-of-00001").write_bytes(b"moved, its index not")
     assert checkpoints.restore() == (0, None)
     for step in (4, 6):

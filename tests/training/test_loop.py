@@ -84,11 +84,10 @@ def test_two_replicas_equal_one_with_synchronised_statistics_and_only_then(tmp_p
                 layer.synchronized = synchronized
         return model
 
-    # A small rate, since rounding alone drives two trainings apart as they go: at 0.01 by 6e-4 in 20 steps.
+    # The 1e-4 holds at this small rate: rounding alone drives two trainings apart as they go, at 0.01 by 6e-4.
     models = [compiled(strategy, network, 0.001) for strategy in (mirrored(1), two_replicas)]
     rows = [step_by_step(model, batches, 20, tmp_path / str(number)) for number, model in enumerate(models)]
     one, two = (np.array([row["loss"] for row in each]) for each in rows)
-    print(f"largest difference of a loss {np.abs(one - two).max():.1e}")
     assert (np.abs(one - two).max() <= 1e-4) == synchronized
 
 
@@ -100,7 +99,51 @@ def test_a_history_row_is_an_epoch(tmp_path):
     )
     assert [(row["epoch"], row["step"], row["steps"]) for row in history] == [(1, 3, 3), (2, 6, 3), (3, 7, 1)]
     assert seen == [3, 6, 7]
-    assert train(model, batches, 7, 3, Checkpoints(tmp_path, model)) == history  # finished already: nothing more
+    assert train(model, batches, 7, 3, Checkpoints(tmp_path, model)) == history  # finished already: no more steps
+
+
+def test_the_epoch_is_on_the_disk_before_its_tests_which_are_made_when_it_goes_on(tmp_path):
+    def killed(row, step):
+        raise InterruptedError
+
+    tested = lambda row, step: row.update(test_error=100 * step)
+    model = compiled(mirrored(1), convolutional)
+    with pytest.raises(InterruptedError):
+        train(model, batches, 5, 3, Checkpoints(tmp_path / "run", model), at_epoch_end=killed)
+    again, whole = compiled(mirrored(1), convolutional), compiled(mirrored(1), convolutional)
+    never = lambda epoch, skip, count: pytest.fail("trained again") if epoch == 0 else batches(epoch, skip, count)
+    resumed = train(again, never, 5, 3, Checkpoints(tmp_path / "run", again), at_epoch_end=tested)
+    undisturbed = train(whole, batches, 5, 3, Checkpoints(tmp_path / "whole", whole), at_epoch_end=tested)
+    for row in resumed + undisturbed:
+        del row["seconds"]
+    assert resumed == undisturbed and [row["test_error"] for row in resumed] == [300, 500]
+    for ours, theirs in zip(again.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_checkpoint_whose_notes_are_those_of_an_earlier_version(tmp_path):
+    model = compiled(mirrored(1), convolutional)
+    train(model, batches, 3, 3, Checkpoints(tmp_path, model))
+    checkpoints = Checkpoints(tmp_path, model)
+    _, (_, _, row) = checkpoints.restore()
+    model.reset_metrics()
+    checkpoints.save(3, ([row], 0.0))  # as it was after the tests
+    seen = []
+    history = train(model, batches, 5, 3, checkpoints, at_epoch_end=lambda row, step: seen.append(step))
+    assert [row["step"] for row in history] == [3, 5] and seen == [5] and history[0] == row
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_the_tests_does_not_wait_for_them(tmp_path, number):
+    def interrupted(*position):
+        signal.raise_signal(number)
+        return batches(*position)
+
+    model = compiled(mirrored(1), convolutional)
+    with pytest.raises(SystemExit):
+        at_epoch_end = lambda row, step: pytest.fail("the tests were made")
+        train(model, interrupted, 2, 1, Checkpoints(tmp_path, model), at_epoch_end=at_epoch_end)
+    assert Checkpoints(tmp_path, model).steps() == [1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -134,8 +177,8 @@ def test_a_signal_during_the_tests_waits_for_the_end_of_the_epoch(tmp_path, numb
     with pytest.raises(SystemExit):
         at_epoch_end = lambda row, step: signal.raise_signal(number)
         train(model, batches, 7, 3, Checkpoints(tmp_path, model), at_epoch_end=at_epoch_end)
-    step, (history, _) = Checkpoints(tmp_path, model).restore()
-    assert step == 3 and len(history) == 1
+    step, (history, *_) = Checkpoints(tmp_path, model).restore()
+    assert step == 3 and len(history) == 1  # so that they are not made again
 
 
 def test_a_second_ctrl_c_interrupts_at_once(tmp_path):
@@ -151,9 +194,12 @@ def test_a_second_ctrl_c_interrupts_at_once(tmp_path):
 def test_workers_that_found_different_checkpoints_are_told_to_share_the_folder(tmp_path, monkeypatch):
     model = compiled(mirrored(1), convolutional)
     train(model, batches, 2, 1, Checkpoints(tmp_path, model))
-    monkeypatch.setattr(loop, "agree", lambda strategy, values: [0])  # the other has none
-    with pytest.raises(ValueError, match=f"this one step 2: {tmp_path} must be one folder that all share"):
-        train(model, batches, 3, 1, Checkpoints(tmp_path, model))
+    monkeypatch.setattr(loop, "workers", lambda strategy: 3)
+    # The others have none; or steps 1 and 3, whose sum does not tell.
+    for sums in ([2, 4], [2 + 1 + 3, 4 + 1 + 9]):
+        monkeypatch.setattr(loop, "agree", lambda strategy, values, sums=sums: sums)
+        with pytest.raises(ValueError, match=f"this one step 2: {tmp_path} must be one folder that all share"):
+            train(model, batches, 3, 1, Checkpoints(tmp_path, model))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "overwritten", "missing"])
@@ -171,8 +217,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage, cap
     else:
         data.unlink()
     again = compiled(mirrored(1), convolutional)
-    step, (history, _) = Checkpoints(tmp_path, again).restore()
-    assert step == 3 and [row["step"] for row in history] == [3]
+    step, (history, _, row) = Checkpoints(tmp_path, again).restore()
+    assert step == 3 and history == [] and row["step"] == 3
     for ours, saved in zip(again.get_weights(), before, strict=True):
         np.testing.assert_array_equal(ours, saved)
     assert f"{tmp_path / 'step-5'} cannot be read" in capsys.readouterr().err

@@ -81,6 +81,17 @@ def test_slurm(monkeypatch):
     assert cluster() is None
 
 
+@pytest.mark.parametrize("node", [None, "n3"])
+def test_a_task_that_is_not_in_its_slurm_step_is_refused(monkeypatch, node):
+    for name, value in {"NUM_TASKS": "2", "NODELIST": "n[1-2]", "TASKS_PER_NODE": "1(x2)"}.items():
+        monkeypatch.setenv(f"SLURM_STEP_{name}", value)
+    for name, value in {"SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLURMD_NODENAME", node) if node else monkeypatch.delenv("SLURMD_NODENAME", raising=False)
+    with pytest.raises(ValueError, match=rf"make this task {node}:12007; SLURM's step has \['n1:12007', 'n2:12007'\]"):
+        cluster()
+
+
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_synchronised_statistics_are_those_of_the_whole_batch(two_replicas, precision):
     x = np.float32(3 + 2 * np.random.default_rng(0).normal(size=(8, 5, 6, 7)))
