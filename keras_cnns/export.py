@@ -22,7 +22,7 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
     """Write a classifier with its preprocessing and its class names, for TensorFlow or ONNX Runtime alone.
 
     What is written is for inference: batch normalisation is folded into the convolutions before it, dropout is left out
-    and the weights are constants of the graph.
+    and most weights are constants of the graph.
 
     A SavedModel has two signatures, `serving_default` of uint8 `images` `(batch, height, width, channels)` of any size,
     and `bytes` `(batch,)` of encoded JPEG, PNG, BMP or GIF files, each of its own size. Both return
@@ -91,17 +91,24 @@ def classify(outputs, labels):
 
 
 def write_saved_model(model, path, preprocessing, labels, channels):
-    # Constants, since oneDNN brings a variable into its own order at every call, and a constant once. They belong to a
-    # function that both signatures call, so that the file holds them once.
+    # Constants, since oneDNN brings a variable into its own order at every call and a constant once. Not the kernels of
+    # dense layers: the order is that of the first batch's size, and makes float32 several times slower on others; and
+    # loading takes many times a constant's memory, for VGG's 10 GB. They are kept in the precision they are used in.
+    dense = {
+        id(layer.kernel): layer.compute_dtype
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.Dense)
+    }
     weights = [
-        [variable.numpy() for variable in variables]
+        [tf.Variable(tf.cast(v, dense[id(v)])) if id(v) in dense else v.numpy() for v in variables]
         for variables in (model.trainable_variables, model.non_trainable_variables)
     ]
 
+    # A function that both signatures call, so that the file holds the constants once.
     @tf.function(input_signature=[tf.TensorSpec((None, *preprocessing.size, channels), tf.float32)], autograph=False)
     def network(images):
-        constants = tf.nest.map_structure(tf.constant, weights)
-        outputs, _ = model.stateless_call(*constants, images, training=False)
+        tensors = [[tf.convert_to_tensor(weight) for weight in each] for each in weights]
+        outputs, _ = model.stateless_call(*tensors, images, training=False)
         return classify(outputs, labels)
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, "images")], autograph=False)
@@ -119,7 +126,9 @@ def write_saved_model(model, path, preprocessing, labels, channels):
         output = tf.TensorSpec((*preprocessing.size, channels), tf.float32)
         return network(tf.map_fn(decode, encoded, fn_output_signature=output))
 
-    tf.saved_model.save(tf.Module(), str(path), {"serving_default": from_images, "bytes": from_bytes})
+    module = tf.Module()
+    module.weights = [weight for each in weights for weight in each if isinstance(weight, tf.Variable)]
+    tf.saved_model.save(module, str(path), {"serving_default": from_images, "bytes": from_bytes})
 
 
 def write_onnx(model, path, preprocessing, labels, channels):

@@ -181,7 +181,15 @@ def test_a_signal_during_the_tests_waits_for_the_end_of_the_epoch(tmp_path, numb
     assert step == 3 and len(history) == 1  # so that they are not made again
 
 
-def test_a_second_ctrl_c_interrupts_at_once(tmp_path):
+@pytest.fixture
+def ctrl_c_interrupts():
+    """As in a terminal: a program that a shell started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_ctrl_c_interrupts_at_once(tmp_path, ctrl_c_interrupts):
     def impatient(*position):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
