@@ -11,7 +11,6 @@ written to benchmarks/results.json as soon as it is measured. Needs Linux, and 1
 import argparse
 import contextlib
 import os
-import platform
 import re
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from tqdm import tqdm
 from benchmarks import results as files
 from benchmarks.rows import FULL, NETWORKS, PRECISIONS, aim, in_short
 from benchmarks.serving import MALLOC, Failed, Worker
-from reproductions.record import command, git_commit, now
+from reproductions.record import command, git_commit, now, processor, write_json
 
 TENSORFLOW, TORCH = "benchmarks.tensorflow_worker", "benchmarks.torch_worker"
 MATMUL_SIDE = 4096
@@ -49,20 +48,20 @@ def main(arguments=None):
         parser.error(f"--rows {options.rows!r} matches none of: {'; '.join(row.key for row in FULL)}")
 
     results = files.load(options.results)
-    results["environment"] = here = environment()
+    results["environment"], here = environment(), origin("benchmarks")
     failed = 0
     with tempfile.TemporaryDirectory() as folder, tqdm(total=len(rows) + 1, unit=" rows") as bar:
         bar.set_description("matrix products")
         results["peak"] = {precision: peak(options.peers, precision) for precision in PRECISIONS}
-        files.save(results, options.results)
+        write_json(options.results, results)
         bar.update()
         for row in rows:
             bar.set_description(row.key)
             done = results["rows"].get(row.key)
             if not (options.resume and done and done["commit"] == here["commit"]):
                 try:
-                    results["rows"][row.key] = measured = measure(row, options, Path(folder), results)
-                    files.save(results, options.results)
+                    results["rows"][row.key] = measured = here | measure(row, options, Path(folder), results)
+                    write_json(options.results, results)
                     tqdm.write(line(row, measured))
                 except Failed as error:
                     failed += 1
@@ -72,11 +71,9 @@ def main(arguments=None):
     return int(failed > 0)
 
 
-def environment(module="benchmarks"):
+def environment():
+    """The machine. When and from what a row was measured stands in the row."""
     return {
-        "date": now(),
-        "command": command(module),
-        "commit": git_commit(),
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
@@ -84,10 +81,9 @@ def environment(module="benchmarks"):
     }
 
 
-def processor():
-    """The processor's name."""
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return names[0].partition(":")[2].strip() if names else platform.machine()
+def origin(module):
+    """When, from what and how something was measured."""
+    return {"date": now(), "commit": git_commit(), "command": command(module)}
 
 
 def peak(peers, precision):
@@ -170,8 +166,6 @@ def measure(row, options, folder, results):
         own = racing["keras_cnns"].about
         measured = {
             **row._asdict(),
-            "date": now(),
-            "commit": results["environment"]["commit"],
             "rounds": len(turns["keras_cnns"]),
             "steps_a_turn": steps,
             "versions": {name: v for worker in racing.values() for name, v in worker.about["versions"].items()},

@@ -16,10 +16,11 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks import results as files
-from benchmarks.__main__ import environment
+from benchmarks.__main__ import environment, origin
 from benchmarks.pictures import jpeg_folder
 from benchmarks.rows import INPUT_AIMS, NETWORKS
 from benchmarks.serving import Worker
+from reproductions.record import write_json
 
 KINDS = {
     "cifar": "CIFAR's: 32 px, padded, cropped, mirrored, batches of 128",
@@ -50,10 +51,10 @@ def main(arguments=None):
             else:
                 change = {"waiting": {part.split()[-1]: waiting(part.split()[-1], folder)}}
             results = files.load(options.results)
-            results.setdefault("environment", environment("benchmarks.input"))
+            results["environment"] = environment()
             for group, rows in change.items():
                 results[group] |= rows
-            files.save(results, options.results)
+            write_json(options.results, results)
             tqdm.write(f"{part}: {next(iter(change.values()))}")
 
 
@@ -96,7 +97,7 @@ def throughput(kind, peers, folder):
                 np.save(spec["images"], digits("train", channels=3).arrays[0])
             workers |= {way: start(peers, "benchmarks.torch_input", candidate=way) for way in WAYS}
         rates = race(workers, batch)
-        measured = {"what": KINDS[kind], "rounds": ROUNDS, "environment": environment("benchmarks.input"), "ways": {}}
+        measured = {"what": KINDS[kind], "rounds": ROUNDS, **origin("benchmarks.input"), "ways": {}}
         for name, each in rates.items():
             way = measured["ways"][name] = {"images_per_second": files.spread(each)}
             if name in WAYS:
@@ -137,7 +138,7 @@ def waiting(network, folder):
         "precision": spec["precision"],
         "rounds": ROUNDS,
         "steps_a_turn": steps,
-        "environment": environment("benchmarks.input"),
+        **origin("benchmarks.input"),
         "images_per_second": files.spread([batch * steps / each for each in seconds["pipeline"]]),
         "waiting_share": files.spread(waited),
         "longer_than_repeated": files.spread(longer),

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import matplotlib
@@ -24,7 +23,8 @@ from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 from benchmarks import results as files
-from reproductions.record import short
+from benchmarks.__main__ import environment, origin
+from reproductions.record import versions, write_json
 
 RESULTS = Path(__file__).parent / "memory.json"
 GIB = 2**30
@@ -77,22 +77,18 @@ def main(arguments=None):
         return
     for row in tqdm([row for row in ROWS if options.only in row.key], unit=" rows"):
         if row.key not in load(options.results)["rows"]:
-            measured = in_a_process(row)
+            measured = origin("benchmarks.memory") | in_a_process(row)
             results = load(options.results)
             results["rows"][row.key] = measured
-            files.save(results, options.results)
+            write_json(options.results, results)
             tqdm.write(f"{row.key}: {measured}")
 
 
 def load(path=RESULTS):
     """The results so far: {"environment": ..., "rows": {key: ...}}."""
-    from benchmarks.__main__ import environment
-
     if Path(path).exists():
         return json.loads(Path(path).read_text())
-    here = environment() | {"command": "python -m benchmarks.memory"}
-    here["versions"] = {name: version(name) for name in ("tensorflow", "keras")}
-    return {"environment": {key: value for key, value in here.items() if key != "malloc"}, "rows": {}}
+    return {"environment": {**environment(), "versions": versions()}, "rows": {}}
 
 
 def in_a_process(row):
@@ -164,10 +160,10 @@ def section(picture=None, results=RESULTS):
     if picture:
         draw(dict(rows), picture)
     here = content["environment"]
-    versions = ", ".join(f"{name} {number}" for name, number in here["versions"].items())
+    libraries = ", ".join(f"{name} {here['versions'][name]}" for name in ("tensorflow", "keras"))
     lines = [
-        f"Measured {here['date'][:10]} by `{here['command']}` at commit {short(here['commit'])}: "
-        f"{here['processor']}, {here['cores']} cores, {here['memory_gib']:g} GiB; {versions}. Training steps of CIFAR "
+        f"{files.origins(figures for _, figures in rows)}. {here['processor']}, {here['cores']} cores, "
+        f"{here['memory_gib']:g} GiB; {libraries}. Training steps of CIFAR "
         f"ResNets, each row in a process of its own. *Peak* is the most that was resident; *for steps*, what the steps "
         "added to the process that had built and traced them. *To first step*: building, tracing and the first step, "
         "in which TensorFlow optimizes the graph.",
@@ -199,15 +195,16 @@ def draw(rows, picture):
             x = [getattr(row, name) for row, _ in points]
             axes[0, column].plot(x, [figures["peak_gib"] for _, figures in points], marker="o", label=way)
             axes[1, column].plot(x, [1000 * each["step_seconds"] / row.batch for row, each in points], marker="o")
-        axes[0, column].set(xscale="log", yscale="log", ylabel="peak memory, GiB")
+        axes[0, column].set(xscale="log", ylabel="peak memory, GiB", ylim=(0, None))
         ticks = sorted({getattr(row, name) for row in kind})
-        axes[1, column].set_xticks(ticks, ticks)
+        axes[1, column].set_xticks(ticks, ticks, fontsize=8)
         axes[1, column].minorticks_off()
     axes[0, 0].legend(fontsize=8)
     axes[0, 0].set_title("ResNet-20, float32")
     axes[0, 1].set_title("batch 128, float32")
-    axes[1, 0].set(xlabel="images a batch", ylabel="ms an image")
+    axes[1, 0].set(xlabel="images a batch", ylabel="ms an image", ylim=(0, None))
     axes[1, 1].set(xlabel="depth, weighted layers", ylabel="ms an image", yscale="log")
+    axes[1, 1].yaxis.set_major_formatter("{x:g}")
     figure.savefig(picture, dpi=110, metadata={"Software": None})
     plt.close(figure)
 

@@ -7,7 +7,6 @@ and writes them to benchmarks/profiles/.
 """
 
 import argparse
-import json
 import os
 import re
 import tempfile
@@ -19,9 +18,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.__main__ import origin
 from benchmarks.pictures import patches
 from benchmarks.rows import NETWORKS, PRECISIONS
 from benchmarks.tensorflow_worker import build
+from reproductions.record import write_json
 
 PROFILES = Path(__file__).parent / "profiles"
 STEPS = 3
@@ -56,8 +57,13 @@ def main(arguments=None):
     PROFILES.mkdir(exist_ok=True)
     name = f"{options.network}-{options.mode}-{options.batch}-{options.precision}.json"
     # Operations of one step may run side by side: the sum is more than the step's time.
-    about = {**vars(options), "milliseconds_a_step": round(1000 * total / STEPS, 1), "shares": shares}
-    (PROFILES / name).write_text(json.dumps(about, indent=1) + "\n")
+    about = {
+        **origin("benchmarks.profile"),
+        **vars(options),
+        "milliseconds_a_step": round(1000 * total / STEPS, 1),
+        "shares": shares,
+    }
+    write_json(PROFILES / name, about)
     print(f"written: {PROFILES / name}")
 
 

@@ -10,7 +10,6 @@ from matplotlib import pyplot as plt
 
 from benchmarks import results as files
 from benchmarks.rows import FULL, NETWORKS
-from reproductions.record import short
 
 PEERS = {"keras": "Keras", "torchvision": "torchvision"}
 PROFILES = Path(__file__).parent / "profiles"
@@ -37,8 +36,8 @@ def heading(content, rows):
     here = content["environment"]
     versions = {name: version for _, row in rows for name, version in row["versions"].items()}
     lines = [
-        f"Measured {here['date'][:10]} by `{here['command'].strip()}` at commit {short(here['commit'])}: "
-        f"{here['processor']}, {here['cores']} cores, {here['memory_gib']:g} GiB; "
+        f"{files.origins(row for _, row in rows)}. {here['processor']}, {here['cores']} cores, "
+        f"{here['memory_gib']:g} GiB; "
         + ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
         + ". The libraries took turns, one working at a time, all with every core and the same malloc settings."
     ]
@@ -131,13 +130,16 @@ def aims(rows, inputs):
 
 
 def input_table(inputs):
-    lines = ["| input | by | images/s | ours to it |", "|---|---|---|---|"]
+    if not inputs:
+        return ""
+    lines = [f"{files.origins(inputs.values())}:", ""]
+    lines += ["| input | by | images/s | ours to it |", "|---|---|---|---|"]
     for measured in inputs.values():
         for way, each in measured["ways"].items():
             by = way if way.startswith("keras_cnns") else f"torchvision, {way}"
             told = ratio(each) if "ratio" in each else ""
             lines.append(f"| {measured['what']} | {by} | {number(each['images_per_second'][1])} | {told} |")
-    return "\n".join(lines) if len(lines) > 2 else ""
+    return "\n".join(lines)
 
 
 def waiting_table(waiting):

@@ -1,8 +1,11 @@
 """benchmarks/results.json: how it is read and written, and the arithmetic in it."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from statistics import quantiles
+
+from reproductions.record import short
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -13,11 +16,11 @@ def load(path=RESULTS):
     return json.loads(path.read_text()) if path.exists() else {"peak": {}, "rows": {}, "input": {}, "waiting": {}}
 
 
-def save(results, path=RESULTS):
-    """Write the file whole or not at all."""
-    part = Path(path).with_suffix(".part")
-    part.write_text(json.dumps(results, indent=1) + "\n")
-    part.replace(path)
+def origins(measured):
+    """When, how and from what some rows were measured, in words."""
+    runs = Counter((each["date"][:10], each["command"], short(each["commit"])) for each in measured)
+    told = [f"{date} by `{command}` at commit {commit}, {n} rows" for (date, command, commit), n in runs.items()]
+    return f"Measured {'; '.join(told)}"
 
 
 def spread(values):

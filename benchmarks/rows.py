@@ -12,7 +12,6 @@ class Network(NamedTuple):
     torchvision: str | None
     side: int = 224
     torchvision_side: int = 224
-    classes: int = 1000
     batch_normalization: bool = False
     note: str = ""
 
@@ -46,7 +45,6 @@ NETWORKS = {
         "clone",
         None,
         side=32,
-        classes=10,
         batch_normalization=True,
         note="neither peer has it: our graph with keras.layers.BatchNormalization",
     ),

@@ -98,6 +98,12 @@ def export_ours(spec):
     from keras_cnns.layers import Preprocessing
 
     model = our_network(spec)
+    # Statistics as no training would leave them fold into biases of zero, which TensorFlow drops with all that they
+    # would have been fused with.
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
     classifier = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     export(classifier, spec["path"], Preprocessing(NETWORKS[spec["network"]].side, mean=MEAN))
     return multiply_adds(classifier)

@@ -15,6 +15,9 @@ import tensorflow as tf
 
 from keras_cnns.files import reason, whole
 
+# Of a repository's changes those that can change what a run gives: all but the records of other runs.
+RECORDS = ("benchmarks/*.json", "reproductions/results", "tests/*.json")
+NO_RECORDS = (":/", *(f":(top,exclude){each}" for each in RECORDS))
 PATHS = ("--out", "--data-dir", "--peers", "--results")  # flags that name a place on this machine
 
 
@@ -120,15 +123,20 @@ def versions():
     return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
 
 
-def hardware(strategy):
-    processor = platform.processor() or platform.machine()
+def processor():
+    """The processor's name."""
     if Path("/proc/cpuinfo").exists():
-        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-        processor = names[0].partition(":")[2].strip() if names else processor
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def hardware(strategy):
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
-        "processor": processor,
+        "processor": processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(memory, 1),
         "gpus": [gpu.get("device_name", "unknown") for gpu in gpus],
@@ -137,7 +145,7 @@ def hardware(strategy):
 
 
 def git_commit():
-    """The commit of this tree, with a + when it has changes; None outside a repository."""
+    """The commit of this tree, with a + when it has changes other than records; None outside a repository."""
     here = Path(__file__).parent
 
     def git(*words):
@@ -145,7 +153,7 @@ def git_commit():
 
     try:
         git("ls-files", "--error-unmatch", Path(__file__).name)  # not when installed inside another project's tree
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", *NO_RECORDS) else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 

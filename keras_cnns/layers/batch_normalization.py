@@ -6,7 +6,7 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="keras_cnns")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` with the same arguments, weights and freezing, several times as fast on CPU.
+    """`keras.layers.BatchNormalization` with the same arguments, weights and freezing, faster on CPU (RESULTS.md).
 
     The fused kernel serves `(batch, height, width, channels)` inputs normalised over the channels. Every other case
     (another axis or rank, a mask, renorm, float64, synchronised statistics) is Keras's own code.

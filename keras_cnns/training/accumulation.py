@@ -17,7 +17,7 @@ def small_memory_step(model, accumulate=1, recompute=False):
     replicas are. Each is normalised with statistics of its own, and the moving statistics move once a step, to the mean
     of where the micro-batches would move them. Dropout draws masks for each micro-batch.
 
-    With `recompute` the result is the same in every network; a step takes about a third longer.
+    With `recompute` the result is the same in every network; most of the forward pass is made twice.
 
     Args:
         model: functional or `Sequential`, of one input, compiled, its metrics built.

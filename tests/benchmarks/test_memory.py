@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks import memory
 
-FIGURES = {
+ORIGIN = {"date": "2020-01-02T03:04:05+00:00", "command": "command", "commit": 4 * "0123456789" + "+"}
+FIGURES = ORIGIN | {
     "before_gib": 0.75,
     "peak_gib": 2.0,
     "build_seconds": 1.0,
@@ -19,12 +20,11 @@ FIGURES = {
 
 @pytest.fixture
 def results(tmp_path):
-    here = {"date": "2020-01-02T03:04:05+00:00", "command": "command", "commit": "0123456789abcdef", "cores": 2}
-    here |= {"processor": "processor", "memory_gib": 8.0, "versions": {"tensorflow": "2"}}
+    here = {"processor": "processor", "cores": 2, "memory_gib": 8.0, "versions": {"tensorflow": "2", "keras": "3"}}
     rows = {
         memory.BATCHES[0].key: FIGURES,
         memory.DEPTHS[0].key: FIGURES,
-        memory.DEEPEST[-1].key: {"failed": "takes more than 18 GiB"},
+        memory.DEEPEST[-1].key: ORIGIN | {"failed": "takes more than 18 GiB"},
     }
     (tmp_path / "memory.json").write_text(json.dumps({"environment": here, "rows": rows}))
     return tmp_path / "memory.json"
@@ -32,7 +32,10 @@ def results(tmp_path):
 
 def test_table_and_plot(results, tmp_path):
     text = memory.section(tmp_path / "memory.png", results)
-    assert "2020-01-02 by `command` at commit 0123456789: processor, 2 cores, 8 GiB; tensorflow 2." in text
+    assert (
+        "2020-01-02 by `command` at commit 0123456789+, 3 rows. processor, 2 cores, 8 GiB; tensorflow 2, keras 3."
+        in text
+    )
     assert "| ResNet-20 | 16 | float32 | all kept | 2.00 | 1.25 | 32.0 | 0.50 | 7 |" in text
     assert "| ResNet-1202 | 128 | float32 | 4 micro-batches, recomputed | takes more than 18 GiB |" in text
     first = (tmp_path / "memory.png").read_bytes()

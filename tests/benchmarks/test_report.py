@@ -93,17 +93,21 @@ def results(ratio):
     row = Row("resnet50-3x3", "training", 16, "bfloat16")
     peer = library(10.0, ratio=[ratio - 0.1, ratio, ratio + 0.1], aim=1.0)
     peer["tried"] = {"eager": 10.0, "compiled": "failed: no compiler"}
-    measured = {"versions": {"torch": "2.14.1"}, "share_of_peak": 0.125, "libraries": {"keras_cnns": library(12.34)}}
+    measured = {
+        "versions": {"torch": "2.14.1"},
+        "share_of_peak": 0.125,
+        "libraries": {"keras_cnns": library(12.34)},
+    }
     measured["libraries"]["torchvision"] = peer
-    environment = {"date": "2026-01-02T03:04:05", "command": "python -m benchmarks", "commit": "0123456789abcdef"}
-    environment |= {"processor": "a processor", "cores": 2, "memory_gib": 16.0}
+    origin = {"date": "2026-01-02T03:04:05", "command": "python -m benchmarks", "commit": 4 * "0123456789"}
+    environment = {"processor": "a processor", "cores": 2, "memory_gib": 16.0}
     way = {"images_per_second": [1.0, 5000.0, 9000.0]}
     ways = {"keras_cnns": way, "PIL, 0 workers": {**way, "ratio": [7.0, 7.5, 8.0]}}
-    cifar = {"what": "CIFAR's", "ways": ways, "best": "PIL, 0 workers", "aim": 7.0}
+    cifar = origin | {"what": "CIFAR's", "ways": ways, "best": "PIL, 0 workers", "aim": 7.0}
     waiting = {"batch": 16, "precision": "float32", "images_per_second": [1, 50, 60]}
     waiting |= {"waiting_share": [0.0, 0.004, 0.01], "longer_than_repeated": [0.01, 0.02, 0.03]}
     peak = {"bfloat16": {"tensorflow": 1e12, "torch": 1.5e12}}
-    groups = {"rows": {row.key: measured}, "input": {"cifar": cifar}, "waiting": {"alexnet": waiting}}
+    groups = {"rows": {row.key: origin | measured}, "input": {"cifar": cifar}, "waiting": {"alexnet": waiting}}
     return {"environment": environment, "peak": peak, **groups}
 
 
@@ -120,7 +124,8 @@ def test_the_section_says_what_was_measured_and_whether_the_aims_are_met(tmp_pat
         "- resnet50-3x3: stride in the 3x3.",
         "torchvision: eager was chosen (10 images/s; compiled failed: no compiler).",
         "bfloat16 1,500 GFLOP/s (tensorflow 1,000, torch 1,500)",
-        "a processor, 2 cores, 16 GiB; torch 2.14.1",
+        "Measured 2026-01-02 by `python -m benchmarks` at commit 0123456789, 1 rows. a processor, 2 cores, 16 GiB",
+        "16 GiB; torch 2.14.1",
     ):
         assert line in text, line
     assert "Where the time goes" not in text

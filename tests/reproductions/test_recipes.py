@@ -325,7 +325,9 @@ def test_the_augmentation_is_the_papers(paper, monkeypatch, tmp_path):
         room = (largest - smallest) / 8
         assert smallest - 0.7 < shorter.min() <= smallest + room + 0.7
         assert largest - room - 0.7 <= shorter.max() < largest + 0.7
-        np.testing.assert_allclose(wide, high, rtol=8e-3)  # at a scale of 2 every second pixel is a tie to round
+        # A line through whole levels errs by up to 0.0052 (at a scale of 511 / 256), but by 0.0003 at most scales.
+        np.testing.assert_allclose(wide, high, rtol=2 * 0.0052)
+        assert np.quantile(abs(wide / high - 1), 0.9) < 2e-3
     if paper.offsets:
         found = set(np.rint(top / (256 // side)).astype(int))
         assert found <= paper.offsets and {min(paper.offsets), max(paper.offsets)} <= found
