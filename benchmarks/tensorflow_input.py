@@ -45,7 +45,7 @@ def pipeline(spec):
     if spec["kind"] == "resnet":
         noise = pca_colour_noise(COVARIANCE)
         return images.each(random_scaled_crop(256, 480, 224)).map(random_flip, subtract_mean(MEAN), noise)
-    images = images.each(scaled_centre_crop(256, 256)).map(subtract_mean(MEAN), random_crop(spec["side"]), random_flip)
+    images = images.each(scaled_centre_crop(256, 256)).map(random_crop(spec["side"]), random_flip, subtract_mean(MEAN))
     return images.map(pca_colour_noise(COVARIANCE)) if spec["mode"] == "waiting" else images
 
 

@@ -15,6 +15,7 @@ from keras_cnns.data.augmentation import (
     pca_colour_noise,
     random_crop,
     random_flip,
+    resize_shorter_side,
     scaled_centre_crop,
     subtract_mean,
     ten_crop,
@@ -27,7 +28,7 @@ from reproductions.runner import main
 def recipe(run, two_towers=True):
     train, test = run.data("imagenet2012", channels=3)
     # "we first rescaled the image such that the shorter side was of length 256, and then cropped out the central patch"
-    train, test = (images.each(scaled_centre_crop(256, 256)) for images in (train, test))
+    train, test = train.each(scaled_centre_crop(256, 256)), test.each(resize_shorter_side(256), centre_crop(256))
     mean, covariance = run.statistics(train)
     batch_size = run.batch_size(128)
     steps_per_epoch = len(train) // batch_size

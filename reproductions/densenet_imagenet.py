@@ -15,10 +15,12 @@ import keras_cnns
 from keras_cnns.arguments import check_choice
 from keras_cnns.classification.densenet import LAYERS, preprocessing
 from keras_cnns.data.augmentation import (
+    centre_crop,
     pca_colour_noise,
     photometric_distortion,
     random_area_crop,
     random_flip,
+    resize_shorter_side,
     scaled_centre_crop,
     subtract_mean,
     ten_crop,
@@ -42,14 +44,13 @@ TABLE_3 = {
 def recipe(run, depth=121):
     check_choice("--depth", depth, tuple(LAYERS))
     train, test = run.data("imagenet2012", channels=3)
-    square = scaled_centre_crop(256, 224)
-    mean, covariance = run.statistics(train.each(square))
+    mean, covariance = run.statistics(train.each(scaled_centre_crop(256, 224)))
     mean, deviation = mean.mean(axis=(0, 1)), np.sqrt(np.diag(covariance))
     normalise = subtract_mean(mean, deviation)
     batch_size = run.batch_size(256, smoke=4)
     steps_per_epoch = len(train) // batch_size
     steps = run.steps(90 * steps_per_epoch, steps_per_epoch)
-    ten = run.final(test).each(scaled_centre_crop(256, 256)).map(normalise, ten_crop(224))
+    ten = run.final(test).each(resize_shorter_side(256), centre_crop(256)).map(normalise, ten_crop(224))
     one_crop, ten_crops = TABLE_3[depth]
     return Recipe(
         model=getattr(keras_cnns, f"densenet{depth}")(classes=len(train.labels)),
@@ -58,7 +59,7 @@ def recipe(run, depth=121):
         train=train.each(random_area_crop(224)).map(
             photometric_distortion(0.6, 1.4), pca_colour_noise(covariance), normalise, random_flip
         ),
-        test=test.each(square).map(normalise),
+        test=test.each(resize_shorter_side(256), centre_crop(224)).map(normalise),
         final_tests={"ten_crop": lambda model: classification_errors(model, ten.batches(32))},
         batch_size=batch_size,
         steps=steps,

@@ -13,10 +13,12 @@ import keras
 from keras_cnns import googlenet
 from keras_cnns.classification.googlenet import AUXILIARY_LOSS_WEIGHT, preprocessing
 from keras_cnns.data.augmentation import (
+    centre_crop,
     crops_of_squares,
     photometric_distortion,
     random_area_crop,
     random_flip,
+    resize_shorter_side,
     scaled_centre_crop,
     subtract_mean,
     ten_crop,
@@ -29,8 +31,7 @@ from reproductions.runner import main
 
 def recipe(run):
     train, test = run.data("imagenet2012", channels=3)
-    square = scaled_centre_crop(256, 224)
-    mean, _ = run.statistics(train.each(square))
+    mean, _ = run.statistics(train.each(scaled_centre_crop(256, 224)))
     mean = mean.mean(axis=(0, 1))  # "RGB color channels with mean subtraction"
     batch_size = run.batch_size(32, smoke=8)
     steps_per_epoch = len(train) // batch_size
@@ -38,7 +39,7 @@ def recipe(run):
     # "decreasing the learning rate by 4% every 8 epochs"
     rate = keras.optimizers.schedules.ExponentialDecay(0.01, max(steps * 8 // 250, 1), 0.96, staircase=True)
     averaged_steps = min(10_000, max(steps // 4, 1))
-    ten = run.final(test).each(scaled_centre_crop(256, 256)).map(subtract_mean(mean), ten_crop(224))
+    ten = run.final(test).each(resize_shorter_side(256), centre_crop(256)).map(subtract_mean(mean), ten_crop(224))
     many = run.final(test).each(crops_of_squares(224, scales=(256, 288, 320, 352))).map(subtract_mean(mean))
 
     def claim(crops, metric, paper):
@@ -50,7 +51,7 @@ def recipe(run):
         # "patches of the image whose size is distributed evenly between 8% and 100% of the image area", "the
         # photometric distortions by Andrew Howard"
         train=train.each(random_area_crop(224)).map(random_flip, photometric_distortion(), subtract_mean(mean)),
-        test=test.each(square).map(subtract_mean(mean)),
+        test=test.each(resize_shorter_side(256), centre_crop(224)).map(subtract_mean(mean)),
         final_tests={
             "10_crops": lambda model: classification_errors(model, ten.batches(32)),
             "144_crops": lambda model: classification_errors(model, many.batches(2)),

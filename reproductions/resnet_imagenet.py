@@ -15,9 +15,11 @@ import keras_cnns
 from keras_cnns.arguments import check_choice
 from keras_cnns.classification.resnet import BLOCKS, preprocessing
 from keras_cnns.data.augmentation import (
+    centre_crop,
     pca_colour_noise,
     random_flip,
     random_scaled_crop,
+    resize_shorter_side,
     scaled_centre_crop,
     subtract_mean,
     ten_crop,
@@ -54,13 +56,12 @@ def recipe(run, depth=50, shortcut="B", residual=True, multi_scale=False):
     if not residual and shortcut != "B":
         raise ValueError(f"--shortcut is {shortcut!r}; with --no-residual there are no shortcuts, so leave it out.")
     train, test = run.data("imagenet2012", channels=3)
-    square = scaled_centre_crop(256, 224)
-    mean, covariance = run.statistics(train.each(square))
+    mean, covariance = run.statistics(train.each(scaled_centre_crop(256, 224)))
     batch_size = run.batch_size(256, smoke=4)
     steps = run.steps(600_000, steps_per_epoch=len(train) // batch_size)
     arguments = {"shortcut": shortcut} if residual else {}
     model = getattr(keras_cnns, f"{'resnet' if residual else 'plain'}{depth}")
-    ten = run.final(test).each(scaled_centre_crop(256, 256)).map(ten_crop(224), subtract_mean(mean))
+    ten = run.final(test).each(resize_shorter_side(256), centre_crop(256)).map(ten_crop(224), subtract_mean(mean))
     final_tests = {"ten_crop": lambda model: classification_errors(model, ten.batches(32))}
     tested, key = model.__name__ + (f" ({shortcut})" if residual else ""), (depth, shortcut if residual else None)
     id = "R2" if depth > 34 else "R1"
@@ -76,7 +77,7 @@ def recipe(run, depth=50, shortcut="B", residual=True, multi_scale=False):
         train=train.each(random_scaled_crop(256, 480, 224)).map(
             random_flip, subtract_mean(mean), pca_colour_noise(covariance)
         ),
-        test=test.each(square).map(subtract_mean(mean)),
+        test=test.each(resize_shorter_side(256), centre_crop(224)).map(subtract_mean(mean)),
         final_tests=final_tests,
         batch_size=batch_size,
         steps=steps,

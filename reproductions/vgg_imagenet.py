@@ -16,9 +16,11 @@ from keras_cnns import vgg
 from keras_cnns.arguments import check_choice
 from keras_cnns.classification.vgg import preprocessing
 from keras_cnns.data.augmentation import (
+    centre_crop,
     pca_colour_noise,
     random_flip,
     random_scaled_crop,
+    resize_shorter_side,
     scaled_centre_crop,
     subtract_mean,
 )
@@ -68,8 +70,7 @@ def recipe(run, configuration="D", scale="256", initial=""):
     check_choice("--scale", scale, tuple(SCALES))
     smallest, largest, q, three_q = SCALES[scale]
     train, test = run.data("imagenet2012", channels=3)
-    square = scaled_centre_crop(256, 224)
-    mean, covariance = run.statistics(train.each(square))
+    mean, covariance = run.statistics(train.each(scaled_centre_crop(256, 224)))
     mean = mean.mean(axis=(0, 1))  # "subtracting the mean RGB value"
     batch_size = run.batch_size(256, smoke=4)
     steps = run.steps(370_000, steps_per_epoch=len(train) // batch_size)
@@ -99,7 +100,7 @@ def recipe(run, configuration="D", scale="256", initial=""):
         train=train.each(random_scaled_crop(smallest, largest, 224)).map(
             random_flip, subtract_mean(mean), pca_colour_noise(covariance)
         ),
-        test=test.each(square).map(subtract_mean(mean)),
+        test=test.each(resize_shorter_side(256), centre_crop(224)).map(subtract_mean(mean)),
         final_tests={"single_scale": dense_test(images, mean, q), "multi_scale": dense_test(images, mean, *three_q)},
         batch_size=batch_size,
         steps=steps,

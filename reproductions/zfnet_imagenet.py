@@ -14,6 +14,7 @@ from keras_cnns.data.augmentation import (
     centre_crop,
     random_flip,
     random_sub_crop,
+    resize_shorter_side,
     scaled_centre_crop,
     subtract_mean,
     ten_crop,
@@ -26,7 +27,7 @@ from reproductions.runner import main
 def recipe(run):
     train, test = run.data("imagenet2012", channels=3)
     # "resizing the smallest dimension to 256, cropping the center 256x256 region, subtracting the per-pixel mean"
-    train, test = (images.each(scaled_centre_crop(256, 256)) for images in (train, test))
+    train, test = train.each(scaled_centre_crop(256, 256)), test.each(resize_shorter_side(256), centre_crop(256))
     mean, _ = run.statistics(train)
     batch_size = run.batch_size(128)
     steps_per_epoch = len(train) // batch_size

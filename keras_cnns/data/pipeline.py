@@ -10,6 +10,7 @@ from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import Cut
 from keras_cnns.data.random import example_keys, fold, permutation
 
+AT_ONCE = 8  # images that one thread decodes in a row
 DCT = {"fast": "INTEGER_FAST", "accurate": "INTEGER_ACCURATE"}
 
 
@@ -25,11 +26,13 @@ class Images:
         arrays: instead of `records`, all of it in memory: uint8 `(size, height, width, channels)` and labels `(size,)`.
         channels: of the decoded image, 1 or 3.
         strict: whether a corrupt image is an error; otherwise it is named, counted in `corrupt` and left out.
+        mask: of images whose label is one for every pixel: function from (name, image, label) to the mask, such as a
+            `MaskReader`. The transformations are then of pairs, `((image, mask), key)`.
     """
 
-    def __init__(self, name, description, labels, size, records=None, arrays=None, channels=3, strict=False):
+    def __init__(self, name, description, labels, size, records=None, arrays=None, channels=3, strict=False, mask=None):
         self.name, self.description, self.labels, self.size = name, description, list(labels), size
-        self.channels, self.strict = channels, strict
+        self.channels, self.strict, self.mask = channels, strict, mask
         self.arrays, self._records = arrays, records
         self.corrupt = []
         self._each, self._transforms, self._dct = (), (), DCT["fast"]
@@ -92,9 +95,10 @@ class Images:
 
         def transform(index, images, labels):
             keys = example_keys(seed, epoch, index)
+            item = (images, labels) if self.mask else images
             for number, function in enumerate(self._transforms):
-                images = function(images, fold(keys, 1000 + number))
-            return images, labels
+                item = function(item, fold(keys, 1000 + number))
+            return item if self.mask else (item, labels)
 
         images = images.map(transform, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
         options = tf.data.Options()  # several hosts divide every batch among them, not the files that it comes from
@@ -105,7 +109,7 @@ class Images:
         images, labels = self.arrays
         order = permutation(self.size, seed, epoch) if shuffle else np.arange(self.size)
         with tf.device("CPU"):
-            images, labels = tf.constant(images), tf.constant(labels, tf.int64)
+            images, labels = tf.constant(images), tf.constant(labels, None if self.mask else tf.int64)
         indices = tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder)
         return indices.map(lambda index: (index, tf.gather(images, index), tf.gather(labels, index)))
 
@@ -116,7 +120,8 @@ class Images:
         images, labels = self.arrays
         order = np.arange(self.size) if seed is None else permutation(self.size, seed, 0)
         names = np.array([f"{self.name}[{index}]" for index in order])
-        return tf.data.Dataset.from_tensor_slices((order, names, images[order], np.int64(labels[order])))
+        labels = labels[order] if self.mask else np.int64(labels[order])
+        return tf.data.Dataset.from_tensor_slices((order, names, images[order], labels))
 
     def _decoded(self, records, seed, epoch):
         """(index, image, label) of records, with the per-image functions applied and corrupt images left out."""
@@ -129,34 +134,48 @@ class Images:
                 image = decode_and_cut(image, self.channels, self._dct, cut, fold(key, number))
             else:
                 image = decode(image, self.channels, self._dct)
+            item = (image, self.mask(name, image, label)) if self.mask else image
             for number, function in functions:
-                image = function(image, fold(key, number))
+                item = function(item, fold(key, number))
+            image, label = item if self.mask else (item, label)
             return index, image, label, name, True
 
         def load_or_tell(*record):
             # A dataset of one record: an error in it ends it without ending the others.
             loaded = tf.data.Dataset.from_tensors(record).map(load)
-            shape = [side or 0 for side in loaded.element_spec[1].shape]
-            index, name, _, label = record
-            failed = (index, tf.zeros(shape, loaded.element_spec[1].dtype), label, name, False)
+            nothing = [tf.zeros([side or 0 for side in each.shape], each.dtype) for each in loaded.element_spec[1:3]]
+            index, name, *_ = record
+            failed = (index, *nothing, name, False)
             failed = tf.data.Dataset.from_tensors(failed)
             return loaded.ignore_errors(log_warning=False).concatenate(failed).take(1)
+
+        def load_some(*records):
+            # To isolate each record costs more than to decode it. So the good ones of a few come first, and only if
+            # that leaves some out does anyone ask for more: each is then tried alone, and those that fail are told.
+            some = tf.data.Dataset.from_tensor_slices(records)
+            good = some.map(load).ignore_errors(log_warning=False)
+            bad = some.flat_map(load_or_tell).filter(lambda *loaded: ~loaded[-1])
+            return good.concatenate(bad).take(tf.shape(records[0], tf.int64)[0])
 
         def good(index, image, label, name, loaded):
             return tf.cond(loaded, lambda: True, lambda: tf.py_function(self._tell, [name], tf.bool))
 
         threads = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
-        images = records.interleave(load_or_tell, cycle_length=16, block_length=1, **threads)
+        images = records.batch(AT_ONCE).interleave(load_some, cycle_length=8, block_length=AT_ONCE, **threads)
         return images.filter(good).map(lambda index, image, label, name, loaded: (index, image, label))
 
     def _tell(self, name):
         name = name.numpy().decode()
+        self.leave_out(name, getattr(self.mask, "faults", {}).get(name, "cannot be decoded"))
+        return False
+
+    def leave_out(self, name, fault):
+        """Count a file among the corrupt ones and say what is wrong with it, or raise `ValueError` if `strict`."""
         if self.strict:
-            raise ValueError(f"{name} cannot be decoded (--strict makes that an error).")
+            raise ValueError(f"{name} {fault} (--strict makes that an error).")
         if name not in self.corrupt:
             self.corrupt.append(name)
-            tqdm.write(f"left out: {name} cannot be decoded ({len(self.corrupt)} so far)", file=sys.stderr)
-        return False
+            tqdm.write(f"left out: {name} {fault} ({len(self.corrupt)} so far)", file=sys.stderr)
 
     def in_memory(self):
         """The same images, decoded once and held as arrays; they must all have one size."""
