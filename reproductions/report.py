@@ -8,13 +8,17 @@ benchmarks/. The same records give the same file, byte for byte.
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
+
+import numpy as np
 
 import benchmarks.memory
 import benchmarks.report
 from keras_cnns.files import whole
 from reproductions.pictures import draw_curves
 from reproductions.record import short
+from reproductions.study import names, of, test_error, training_error
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,9 +57,9 @@ def report(root):
     for file, record in records.items():
         if not record.get("finished") or record.get("smoke"):
             raise ValueError(f"{file} must be the record of a finished run, and of no smoke run.")
-    trained = [training(file, record, root) for file, record in records.items() if "epochs" in record]
-    counted = [arithmetic(record) for record in records.values() if "epochs" not in record]
-    parts = [INTRODUCTION, *(["## Decided by training", *trained] if trained else [])]
+    shown = [experiment(file, record, root) for file, record in records.items() if record.get("script")]
+    counted = [arithmetic(record) for record in records.values() if "script" not in record]
+    parts = [INTRODUCTION, *(["## Decided by experiments", *shown] if shown else [])]
     if (root / "benchmarks/results.json").exists():
         parts += [SPEED, benchmarks.report.section(root / "benchmarks/speed.png", root / "benchmarks/results.json")]
     if (root / "benchmarks/memory.json").exists():
@@ -65,21 +69,64 @@ def report(root):
     return "\n\n".join(part.strip() for part in [*parts, *counted]) + "\n"
 
 
-def training(file, record, root):
-    """One run: what was claimed, what came out, from what."""
-    picture = file.with_suffix(".png")
-    draw_curves(record, picture)
-    hours = sum(row["seconds"] for row in record["epochs"]) / 3600
+def experiment(file, record, root):
+    """What was claimed, what came out, from what: one training, several of a study, or what else a script measured."""
+    picture, examples = file.with_suffix(".png"), file.with_name(f"{file.stem}-examples.png")
+    if "epochs" in record:
+        title, alternative = f"{record['model']['name']}: {record['data']['train']}", "Loss and error over the steps"
+        draw_curves(record, picture)
+    else:
+        script = import_module(f"reproductions.{record['script']}")
+        title = alternative = script.__doc__.partition("\n")[0]
+        picture = picture if hasattr(script, "draw") else None
+        if picture:
+            script.draw(record, picture)
     return "\n\n".join(
         [
-            f"### {record['model']['name']}: {record['data']['train']}",
+            f"### {title}",
             claims(record["claims"]),
-            f"`{record['command']}`; {made(record)}; {record['steps']:,} steps of {record['batch_size']}, seed "
-            f"{record['seed']}; {hours:.1f} hours, sittings: {len(record['sittings'])}.",
-            *(f"Deviation: {each}." for each in record["deviations"]),
-            f"![Loss and error over the steps]({picture.relative_to(root)})",
+            f"`{record['command']}`; {made(record)}; {lasted(record)}.",
+            *([several(record["runs"])] if "epochs" in record.get("runs", [{}])[0] else []),
+            *(f"{each.capitalize()}." for each in record.get("notes", [])),
+            *(f"Deviation: {each}." for each in record.get("deviations", [])),
+            *iu_by_class(record),
+            *([f"![{alternative}]({picture.relative_to(root)})"] if picture else []),
+            *([f"![Examples]({examples.relative_to(root)})"] if examples.exists() else []),
         ]
     )
+
+
+def iu_by_class(record):
+    """A line on the classes of a network that labels every pixel, after the last step."""
+    last = record.get("epochs", [{}])[-1]
+    each = {name.removeprefix("test_iu_"): iu for name, iu in last.items() if name.startswith("test_iu_")}
+    return ["IU of the classes, %: " + ", ".join(f"{name} {iu:.1f}" for name, iu in each.items()) + "."] if each else []
+
+
+def lasted(record):
+    """How long the training was, or the trainings were."""
+    parts = record["epochs"] if "epochs" in record else record.get("runs", [record])
+    hours = f"{sum(np.sum(part['seconds']) for part in parts) / 3600:.1f} hours"
+    if "epochs" not in record:
+        return hours
+    sittings = f"sittings: {len(record['sittings'])}"
+    return f"{record['steps']:,} steps of {record['batch_size']}, seed {record['seed']}; {hours}, {sittings}"
+
+
+def several(runs):
+    """The trainings of a study: the figures after the last step, of every seed."""
+    lines = [
+        "| network | parameters | training error, % | test error, % | images/s | hours |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in names(runs):
+        seeds = of(runs, name)
+        errors = [", ".join(f"{figure(run):.2f}" for run in seeds) for figure in (training_error, test_error)]
+        seconds = sum(run["seconds"] for run in seeds)
+        rate = sum(run["steps"] * run["batch_size"] for run in seeds) / seconds
+        parameters = f"{seeds[0]['model']['parameters']:,}"
+        lines.append(f"| {' | '.join([name, parameters, *errors])} | {rate:,.0f} | {seconds / 3600:.1f} |")
+    return "\n".join(lines)
 
 
 def arithmetic(record):

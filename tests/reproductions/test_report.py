@@ -16,6 +16,7 @@ MADE = {
 }
 EPOCH = {"loss": 1.0, "accuracy": 0.5, "test_loss": 1.1, "test_top1_error": 40.0}
 TRAINED = MADE | {
+    "script": "resnet_cifar10",
     "smoke": False,
     "seed": 3,
     "data": {"train": "ten images"},
@@ -39,6 +40,23 @@ TRAINED = MADE | {
 }
 COUNTED = MADE | {
     "claims": [{"id": "A1", "statement": "parameters", "paper": 60965224, "ours": 60965224, "verdict": "holds"}]
+}
+RUN = {"seed": 0, "smoke": False, "model": {"parameters": 855_770}, "steps": 20, "batch_size": 90, "seconds": 1800}
+STUDY = MADE | {
+    "script": "density_cifar10",
+    "runs": [
+        RUN | {"name": name, "seed": seed, "epochs": [{"step": 20, "training_error": 30.0, "test_error": error + seed}]}
+        for name, error in (("ResNet-56", 25.0), ("DenseNet-40", 22.5))
+        for seed in (0, 1)
+    ],
+    "claims": [{"id": "D1", "statement": "points", "paper": None, "ours": "+2.50", "rule": "x", "verdict": "holds"}],
+    "deviations": ["ten epochs"],
+}
+MEASURED = MADE | {
+    "script": "resnet1202_cifar10",
+    "seconds": [36.0, 324.0],
+    "claims": [{"id": "R4", "statement": "GB", "paper": None, "ours": 3.9, "rule": "at most 20", "verdict": "holds"}],
+    "notes": ["built in 20 s"],
 }
 SOAK = MADE | {
     "kills": 7,
@@ -75,6 +93,32 @@ def test_records_become_a_page(root):
     assert "7 kills" in text and "over 2 trainings" in text and "training or testing 4, starting 3" in text
     picture = (root / "reproductions/results/resnet20.png").read_bytes()
     assert report(root) == text and (root / "reproductions/results/resnet20.png").read_bytes() == picture
+
+
+def test_studies_and_measurements_become_sections(root):
+    write(root / "reproductions/results/density_cifar10.json", STUDY)
+    write(root / "reproductions/results/resnet1202_cifar10.json", MEASURED)
+    text = report(root)
+    assert "### DenseNet beside ResNet: Huang et al." in text and "Deviation: ten epochs." in text
+    assert "| ResNet-56 | 855,770 | 30.00, 30.00 | 25.00, 26.00 | 1 | 1.0 |" in text  # 2 x 20 x 90 images an hour
+    assert "| DenseNet-40 | 855,770 | 30.00, 30.00 | 22.50, 23.50 | 1 | 1.0 |" in text and "; 2.0 hours." in text
+    assert "(reproductions/results/density_cifar10.png)" in text
+    assert "| R4 | GB |  | 3.90 | at most 20 | holds |" in text and "; 0.1 hours." in text and "Built in 20 s." in text
+    assert "resnet1202_cifar10.png" not in text
+
+
+def test_scores_by_class_and_example_pictures_are_shown(root):
+    last = {"step": 100, "seconds": 60, "loss": 1.0, "accuracy": 0.9, "test_loss": 1.1, "test_mean_iu": 47.5}
+    row = last | {"test_iu_sky": 90.04, "test_iu_road": 4.96}
+    claim = TRAINED["claims"][0] | {"metric": "mean_iu", "paper": 47.7, "ours": 47.5, "rule": "at least 47.2"}
+    write(
+        root / "reproductions/results/segnet.json",
+        TRAINED | {"script": "segnet_basic_camvid", "curve": "mean_iu", "epochs": [row], "claims": [claim]},
+    )
+    text = report(root)
+    assert "IU of the classes, %: sky 90.0, road 5.0." in text and "at least 47.2" in text and "Examples" not in text
+    (root / "reproductions/results/segnet-examples.png").write_bytes(b"")
+    assert "![Examples](reproductions/results/segnet-examples.png)" in report(root)
 
 
 @pytest.mark.parametrize("change", [{"finished": None}, {"smoke": True}])

@@ -1,0 +1,184 @@
+"""Several trainings that decide a claim together, each a reproduction script run by itself in a folder of its own.
+
+A study that was stopped goes on where it was, and two studies may share trainings by sharing `--out`.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+
+from matplotlib import pyplot as plt
+
+from keras_cnns.files import whole
+from reproductions.record import command, git_commit, now, write_json
+
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Training:
+    script: str  # of reproductions/
+    flags: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A claim that one network's figure is larger than another's, and the rule, fixed before the run, that decides it.
+
+    It holds if `figure(first) - figure(second)` is more than `margin` in every seed, of three or more, and does not
+    hold if it is not in any.
+    """
+
+    id: str
+    statement: str
+    first: str  # names of trainings
+    second: str
+    figure: Callable  # of a run
+    margin: float
+    paper: float | str | None = None
+
+    def decide(self, runs):
+        """The row of the table: {"id", "statement", "paper", "ours", "rule", "verdict"}."""
+        values = [
+            self.figure(a) - self.figure(b)
+            for a, b in zip(of(runs, self.first), of(runs, self.second), strict=True)  # seed by seed
+        ]
+        above = [value > self.margin for value in values]
+        verdict = "holds" if all(above) else "not decided" if any(above) else "does not hold"
+        if len(values) < SEEDS or any(run["smoke"] for run in runs):
+            verdict = "not decided (smoke run)" if any(run["smoke"] for run in runs) else "not decided (too few seeds)"
+        return {
+            "id": self.id,
+            "statement": self.statement,
+            "paper": self.paper,
+            "ours": f"{mean(values):+.2f} ({', '.join(f'{value:+.2f}' for value in values)})",
+            "rule": f"{self.first} more than {self.second} by over {self.margin:g}, in each of {SEEDS} seeds or more",
+            "verdict": verdict,
+        }
+
+
+@dataclass(frozen=True)
+class Study:
+    script: str
+    description: str  # the script's documentation
+    trainings: dict[str, Training]
+    claims: list
+    deviations: list[str] = field(default_factory=list)
+    seeds: int = SEEDS
+    measure: Callable | None = None  # of a trained run, from (its folder, options): figures to be kept in its run
+
+
+def main(study, arguments=None):
+    """Run what is not trained yet, decide, write the record and its picture; 0, or the status that ended a training."""
+    parser = argparse.ArgumentParser(
+        f"python -m reproductions.{study.script}",
+        description=study.description,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
+    parser.add_argument("--out", type=Path, default=Path("runs/studies"), help="trainings that lie there are used")
+    parser.add_argument("--seeds", type=int, default=study.seeds, help=f"of each network (default: {study.seeds})")
+    parser.add_argument("--smoke", action="store_true", help="about a minute a training; decides nothing")
+    options = parser.parse_args(arguments)
+    if options.seeds < 1:
+        parser.error(f"--seeds is {options.seeds}; it must be at least 1")
+
+    runs, todo = [], [(seed, name) for seed in range(options.seeds) for name in study.trainings]
+    for number, (seed, name) in enumerate(todo, 1):
+        folder = options.out / f"{name}-{seed}{'-smoke' if options.smoke else ''}"
+        print(f"== training {number} of {len(todo)}: {name}, seed {seed}", flush=True)
+        status = train(study.trainings[name], seed, folder, options)
+        if status not in (0, 1):  # 1: a claim of its own does not hold
+            return status
+        runs.append(summary(name, folder, study, options))
+    record = {
+        "script": study.script,
+        "command": command(f"reproductions.{study.script}"),
+        "commit": git_commit(),
+        "versions": runs[0]["versions"],
+        "hardware": runs[0]["hardware"],
+        "runs": runs,
+        "claims": [claim.decide(runs) for claim in study.claims],
+        "deviations": study.deviations,
+        "smoke": options.smoke,
+        "finished": now(),
+    }
+    file = options.out / f"{study.script}.json"
+    write_json(file, record)
+    for claim in record["claims"]:
+        print(f"{claim['id']}: {claim['statement']}: {claim['ours']}: {claim['verdict']} ({claim['rule']})")
+    print(f"  {file}")
+    return 0
+
+
+def train(training, seed, folder, options):
+    """Run or resume one training; its exit status."""
+    file = folder / "record.json"
+    if file.exists() and "finished" in json.loads(file.read_text()):
+        return 0
+    words = [sys.executable, "-m", f"reproductions.{training.script}", *training.flags.split(), "--seed", str(seed)]
+    words += ["--out", str(folder), *(["--smoke"] if options.smoke else []), *(["--resume"] if file.exists() else [])]
+    if options.data_dir and not options.smoke:
+        words += ["--data-dir", options.data_dir]
+    return subprocess.run(words, cwd=Path(__file__).parents[1], check=False).returncode
+
+
+def summary(name, folder, study, options):
+    """What the study keeps of a run's record."""
+    record = json.loads((folder / "record.json").read_text())
+    kept = ("command", "commit", "seed", "model", "steps", "batch_size", "precision", "deviations", "data", "smoke")
+    run = {"name": name, **{key: record[key] for key in (*kept, "versions", "hardware", "finished")}}
+    run["sittings"], run["seconds"] = len(record["sittings"]), round(record["training_seconds"])
+    run["epochs"] = [
+        {
+            "step": row["step"],
+            "training_error": round(100 * (1 - row["accuracy"]), 2),
+            "test_error": round(row["test_top1_error"], 2),
+            "loss": round(row["loss"], 4),
+        }
+        for row in record["epochs"]
+    ]
+    if study.measure:
+        run["measured"] = study.measure(folder, options)
+    return run
+
+
+def of(runs, name):
+    """The runs of one training, by seed."""
+    return sorted((run for run in runs if run["name"] == name), key=lambda run: run["seed"])
+
+
+def names(runs):
+    return list(dict.fromkeys(run["name"] for run in runs))
+
+
+def training_error(run):
+    """In %, of the last epoch as it was trained: on augmented images, by changing weights."""
+    return run["epochs"][-1]["training_error"]
+
+
+def test_error(run):
+    """In %, after the last step."""
+    return run["epochs"][-1]["test_error"]
+
+
+def band(axes, runs, figure, **look):
+    """One line for the mean over the seeds of a figure of each epoch, in a band from the smallest to the largest."""
+    curves = [[row[figure] for row in run["epochs"]] for run in runs]
+    steps = [row["step"] for row in runs[0]["epochs"]]
+    (line,) = axes.plot(steps, [mean(each) for each in zip(*curves, strict=True)], **look)
+    low, high = ([extreme(each) for each in zip(*curves, strict=True)] for extreme in (min, max))
+    axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+
+
+def save(figure, path):
+    try:
+        with whole(path) as part:
+            figure.savefig(part, dpi=110, metadata={"Software": None})
+    finally:
+        plt.close(figure)

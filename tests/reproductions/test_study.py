@@ -1,0 +1,102 @@
+"""Several trainings that decide a claim together."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from reproductions import study
+from reproductions.study import Difference, Study, Training
+
+CLAIM = Difference("X1", "deep is worse, points", "deep", "flat", study.test_error, margin=1.0)
+RECORD = {
+    "command": "python -m reproductions.some",
+    "commit": "0" * 40,
+    "model": {"name": "some", "parameters": 5},
+    "steps": 20,
+    "batch_size": 8,
+    "precision": "float32",
+    "deviations": [],
+    "data": {},
+    "versions": {},
+    "hardware": {},
+    "sittings": [{}],
+    "training_seconds": 3.0,
+    "finished": "2026-11-22T10:00:00+00:00",
+    "smoke": False,
+}
+
+
+def runs(deep, flat, smoke=False):
+    both = {"deep": deep, "flat": flat}
+    return [
+        {"name": name, "seed": seed, "smoke": smoke, "epochs": [{"test_error": 99.0}, {"test_error": error}]}
+        for name, errors in both.items()
+        for seed, error in enumerate(errors)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("deep", "flat", "verdict"),
+    [
+        ([12.5, 13.0, 12.0], [11.0, 11.0, 10.5], "holds"),
+        ([12.5, 13.0, 12.0], [11.0, 12.0, 10.5], "not decided"),  # once it is the margin and no more
+        ([11.5, 12.0, 10.0], [11.0, 12.0, 10.5], "does not hold"),
+        ([12.5, 13.0], [11.0, 11.0], "not decided (too few seeds)"),
+    ],
+)
+def test_a_difference_is_decided_in_every_seed_or_not_at_all(deep, flat, verdict):
+    assert CLAIM.decide(runs(deep, flat))["verdict"] == verdict
+
+
+def test_the_difference_is_taken_seed_by_seed():
+    shuffled = runs([12.0, 14.0, 16.0], [10.0, 11.0, 12.0])[::-1]
+    assert CLAIM.decide(shuffled)["ours"] == "+3.00 (+2.00, +3.00, +4.00)"
+
+
+def test_a_smoke_run_decides_nothing():
+    assert CLAIM.decide(runs([12.5] * 3, [10.0] * 3, smoke=True))["verdict"] == "not decided (smoke run)"
+
+
+@pytest.fixture
+def called(tmp_path, monkeypatch):
+    """The trainings that a study starts; each writes a record whose error is 10, and 5 more if it is deep."""
+    commands = []
+
+    def run(words, cwd, check):
+        commands.append(words[2:])
+        flags = dict(zip(words[3::2], words[4::2], strict=False))
+        seed, deep = int(flags["--seed"]), "--depth" in flags
+        errors = {"accuracy": 0.5, "test_top1_error": 10.0 + 5 * deep, "loss": 1.0}
+        folder = tmp_path / f"{'deep' if deep else 'flat'}-{seed}"
+        folder.mkdir(exist_ok=True)
+        record = RECORD | {"seed": seed, "epochs": [{"step": 20, **errors}]}
+        if seed == 1 and deep and len(commands) == 4:  # killed once, before its end
+            del record["finished"]
+            (folder / "record.json").write_text(json.dumps(record))
+            return SimpleNamespace(returncode=143)
+        (folder / "record.json").write_text(json.dumps(record))
+        return SimpleNamespace(returncode=1)
+
+    monkeypatch.setattr(study, "subprocess", SimpleNamespace(run=run))
+    return commands
+
+
+def test_a_study_that_was_stopped_goes_on_where_it_was(called, tmp_path):
+    trainings = {"flat": Training("some"), "deep": Training("some", "--depth 9")}
+    small = Study(
+        "small", "About.", trainings, [CLAIM], ["short"], measure=lambda folder, options: {"from": folder.name}
+    )
+    flags = ["--out", str(tmp_path), "--data-dir", "DIR"]
+    assert study.main(small, flags) == 143
+    assert not (tmp_path / "small.json").exists()
+    before = len(called)
+    assert study.main(small, flags) == 0
+    assert [words[words.index("--seed") + 1] for words in called[before:]] == ["1", "2", "2"]
+    assert called[before][1:3] == ["--depth", "9"] and "--resume" in called[before] and "DIR" in called[before]
+    assert all("--resume" not in words for words in called[:before])
+    record = json.loads((tmp_path / "small.json").read_text())
+    assert record["claims"][0]["ours"] == "+5.00 (+5.00, +5.00, +5.00)" and record["claims"][0]["verdict"] == "holds"
+    assert {(run["name"], run["seed"], run["measured"]["from"]) for run in record["runs"]} == {
+        (name, seed, f"{name}-{seed}") for name in trainings for seed in range(3)
+    }
