@@ -87,14 +87,11 @@ def scaled_size(shape, side):
 
 def part_of_scaled(shape, size, corner, side):
     """What `Cut` needs of an image for the `side` x `side` pixels from `corner` on, once it is scaled to `size`: whole
-    pixels of the image, so that the patch's edges lie up to half a pixel of the image beside the exact ones."""
+    pixels of the image, so that the patch's edges lie up to a pixel of the image beside the exact ones."""
     scale = tf.cast(size, tf.float64) / tf.cast(shape, tf.float64)
-    corner = tf.cast(corner, tf.float64)
-    begin = tf.cast(tf.round(corner / scale), tf.int32)
-    end = tf.maximum(tf.cast(tf.round((corner + side) / scale), tf.int32), begin + 1)
-    begin = tf.minimum(begin, shape - 1)
-    end = tf.minimum(end, shape)
-    return (*tf.unstack(begin), *tf.unstack(end - begin)), lambda pixels: scaled(pixels, side)
+    extent = tf.clip_by_value(tf.cast(tf.round(side / scale), tf.int32), 1, shape)
+    begin = tf.minimum(tf.cast(tf.round(tf.cast(corner, tf.float64) / scale), tf.int32), shape - extent)
+    return (*tf.unstack(begin), *tf.unstack(extent)), lambda pixels: scaled(pixels, side)
 
 
 def scaled(pixels, side):

@@ -129,8 +129,8 @@ def test_scaling_and_cutting_at_once_gives_the_mean_over_the_area_of_every_pixel
         box = []
         for length in photograph.shape[:2]:
             scaled = round(length * shorter_side / min(photograph.shape[:2]))
-            first = (scaled - side) // 2
-            box.append(slice(round(first * length / scaled), round((first + side) * length / scaled)))
+            first = round((scaled - side) // 2 * length / scaled)
+            box.append(slice(first, first + round(side * length / scaled)))
         part = photograph[tuple(box)]
         expected = np.einsum("ir,rcn,jc->ijn", shares(len(part)), part, shares(part.shape[1]), optimize=True)
         crop = augmentation.scaled_centre_crop(shorter_side, side)(tf.constant(photograph), None)
