@@ -119,7 +119,7 @@ def candidates(row, options, folder):
         for setting in ("without XLA", *["XLA"] * (options.full or bool(options.rows))):
             start(sys.executable, TENSORFLOW, "keras", setting, network.side)
     if network.torchvision and options.peers:
-        settings = ["eager"]
+        settings = ["eager", *["channels first"] * (row.network == "max-unpooling")]
         if row.mode == "inference":
             settings += ["converted"] * (row.precision == "bfloat16") + ["compiled"] * options.full
         for setting in settings:

@@ -16,6 +16,9 @@ class Network(NamedTuple):
     note: str = ""
 
 
+OF_PYTORCH = "torchvision has none: that network written in PyTorch (benchmarks/torch_networks.py)"
+MAPS = (180, 240, 64)  # that max-unpooling is measured on
+
 NETWORKS = {
     "alexnet": Network(
         "alexnet",
@@ -48,7 +51,18 @@ NETWORKS = {
         batch_normalization=True,
         note="neither peer has it: our graph with keras.layers.BatchNormalization",
     ),
+    "segnet-basic": Network("segnet_basic", {"input_shape": (224, 224, 3)}, None, "segnet_basic", note=OF_PYTORCH),
+    "fcn8s": Network("fcn8s", {"input_shape": (224, 224, 3)}, None, "fcn8s", note=OF_PYTORCH),
+    "max-unpooling": Network(
+        "",  # layers alone
+        {},
+        None,
+        "max_unpool2d",
+        note="MaxPoolingWithIndices, MaxUnpooling and the gradients of both, on maps of 180x240x64, beside max_pool2d "
+        "and max_unpool2d of PyTorch, channels last or first, whichever is faster",
+    ),
 }
+TRAINED_ALONE = {"resnet20": 128, "segnet-basic": 4, "fcn8s": 1, "max-unpooling": 4}  # with their batches
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -68,10 +82,12 @@ FULL = [
     Row(network, mode, batch, precision)
     for mode, batch in (("training", 16), ("inference", 16), ("inference", 1))
     for network in NETWORKS
-    if network != "resnet20"
+    if network not in TRAINED_ALONE
     for precision in PRECISIONS
 ]
-FULL[12:12] = [Row("resnet20", "training", 128, precision) for precision in PRECISIONS]
+FULL[12:12] = [
+    Row(network, "training", batch, precision) for network, batch in TRAINED_ALONE.items() for precision in PRECISIONS
+]
 
 
 def in_short(row):

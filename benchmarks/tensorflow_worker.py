@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.rows import NETWORKS
+from benchmarks.rows import MAPS, NETWORKS
 from benchmarks.serving import serve
 
 MEAN = (123.68, 116.779, 103.939)
@@ -20,6 +20,8 @@ def build(spec):
     about = {"versions": {"tensorflow": tf.__version__}, "threads": len(os.sched_getaffinity(0))}  # its default
     if spec["mode"] == "matmul":
         return matmul(spec), about
+    if spec["network"] == "max-unpooling":
+        return there_and_back(spec), about | {"multiply_adds": 0}
     images = np.load(spec["images"])
     if spec["mode"] == "inference" and spec["library"] == "keras_cnns":
         step, written = exported(spec, images)
@@ -33,7 +35,7 @@ def build(spec):
         return lambda: None, {"multiply_adds": export_ours(spec)}
     if spec["library"] == "keras_cnns":
         step, model, _ = our_training(spec)
-        batch = inputs(images, len(model.outputs))
+        batch = inputs(images, len(model.outputs), model.outputs[0].shape[1:-1])
         return lambda: step(batch), about | {"multiply_adds": multiply_adds(model)}
     return keras_step(spec, images), about
 
@@ -43,6 +45,23 @@ def matmul(spec):
     matrix = tf.cast(tf.random.stateless_uniform((side, side), (0, 0)), dtype)
     product = tf.function(lambda: tf.matmul(matrix, matrix))
     return lambda: product()
+
+
+def there_and_back(spec):
+    """A step that pools, unpools to the positions of the maxima, and takes the gradient of both."""
+    from keras_cnns.layers import MaxPoolingWithIndices, MaxUnpooling
+
+    maps, upstream = tf.cast(tf.random.stateless_normal((2, spec["batch"], *MAPS), (0, 0)), spec["precision"])
+    pool, unpool = (layer(2, dtype=spec["precision"]) for layer in (MaxPoolingWithIndices, MaxUnpooling))
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            unpooled = unpool(*pool(maps), maps)
+        return tape.gradient(unpooled, maps, upstream)
+
+    return lambda: step()[0, 0, 0, 0].numpy()
 
 
 def our_network(spec):
@@ -58,9 +77,10 @@ def multiply_adds(model):
     return sum(row.multiply_adds for row in layer_table(model))
 
 
-def inputs(images, outputs=1):
-    """What the pipeline gives a network: float32 images less their mean, and a label for each output."""
+def inputs(images, outputs=1, sides=()):
+    """What the pipeline gives a network: float32 images less their mean, and a label for each output, or each pixel."""
     labels = tf.range(len(images), dtype=tf.int64) % 10
+    labels = tf.broadcast_to(tf.reshape(labels, (-1, *[1] * len(sides))), (len(images), *sides))
     return tf.cast(images, tf.float32) - MEAN, labels if outputs == 1 else (labels,) * outputs
 
 

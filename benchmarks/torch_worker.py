@@ -1,4 +1,5 @@
-"""What PyTorch runs in a benchmark: torchvision's networks, and a matrix product. It imports nothing of TensorFlow."""
+"""What PyTorch runs in a benchmark: torchvision's networks, those of `torch_networks`, pooling there and back, and a
+matrix product. It imports nothing of TensorFlow."""
 
 import os
 
@@ -6,7 +7,8 @@ import numpy as np
 import torch
 import torchvision
 
-from benchmarks.rows import NETWORKS
+from benchmarks import torch_networks
+from benchmarks.rows import MAPS, NETWORKS
 from benchmarks.serving import serve
 
 MEAN = torch.tensor([123.68, 116.779, 103.939]).view(1, 3, 1, 1)
@@ -20,9 +22,15 @@ def build(spec):
     if spec["mode"] == "matmul":
         matrix = torch.rand(spec["side"], spec["side"], dtype=getattr(torch, spec["precision"]))
         return lambda: matrix @ matrix, about
+    if spec["network"] == "max-unpooling":
+        layout = torch.contiguous_format if spec["candidate"] == "channels first" else torch.channels_last
+        height, width, channels = MAPS
+        maps = torch.randn(2, spec["batch"], channels, height, width, dtype=getattr(torch, spec["precision"]))
+        return torch_networks.there_and_back(*(each.contiguous(memory_format=layout) for each in maps)), about
     name = NETWORKS[spec["network"]].torchvision
     extra = {"aux_logits": True, "init_weights": False} if name == "googlenet" else {}
-    model = getattr(torchvision.models, name)(**extra).to(memory_format=torch.channels_last)
+    build_network = torch_networks.NETWORKS.get(name) or getattr(torchvision.models, name)
+    model = build_network(**extra).to(memory_format=torch.channels_last)
     images = torch.from_numpy(np.load(spec["images"]))  # uint8 NHWC: channels last already
     return (training if spec["mode"] == "training" else inference)(model, images, spec), about
 
@@ -39,7 +47,8 @@ def training(model, images, spec):
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
             outputs = model(images)
             if isinstance(outputs, torch.Tensor):
-                loss = loss_of(outputs, labels)
+                every_pixel = labels.view(-1, *[1] * (outputs.ndim - 2)).expand(-1, *outputs.shape[2:])
+                loss = loss_of(outputs, every_pixel)
             else:  # GoogLeNet's auxiliary heads
                 logits, *auxiliary = outputs
                 loss = loss_of(logits, labels) + 0.3 * sum(loss_of(each, labels) for each in auxiliary)

@@ -31,12 +31,15 @@ from keras_cnns.classification import (
     vgg19,
     zfnet,
 )
+from keras_cnns.detection import fast_rcnn, sppnet, sppnet_detector
 from keras_cnns.export import export
+from keras_cnns.segmentation import deconvnet, fcn8s, fcn16s, fcn32s, segnet, segnet_basic
 from keras_cnns.version import __version__ as __version__
-from keras_cnns.weights import load_keras_applications, load_torchvision
+from keras_cnns.weights import load_keras_applications, load_layers, load_torchvision
 
 __all__ = [
     "alexnet",
+    "deconvnet",
     "densenet121",
     "densenet161",
     "densenet169",
@@ -44,8 +47,13 @@ __all__ = [
     "densenet264",
     "densenet_cifar",
     "export",
+    "fast_rcnn",
+    "fcn8s",
+    "fcn16s",
+    "fcn32s",
     "googlenet",
     "load_keras_applications",
+    "load_layers",
     "load_torchvision",
     "overfeat",
     "plain18",
@@ -56,6 +64,10 @@ __all__ = [
     "resnet101",
     "resnet152",
     "resnet_cifar",
+    "segnet",
+    "segnet_basic",
+    "sppnet",
+    "sppnet_detector",
     "vgg",
     "vgg11",
     "vgg13",
@@ -64,7 +76,8 @@ __all__ = [
     "zfnet",
 ]
 
-FUNCTIONS = ("export", "load_keras_applications", "load_torchvision")  # public names that are not builders
+# Public names that are not builders.
+FUNCTIONS = ("export", "load_keras_applications", "load_layers", "load_torchvision")
 
 
 def builders():

@@ -7,13 +7,18 @@ import inspect
 import sys
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 import keras_cnns
 from keras_cnns.export import load_source
 from keras_cnns.inspection import diagram, layer_table, measured_receptive_field, receptive_field
 from keras_cnns.inspection.paper_table import cell, compare, find_table, paper_rows, paper_tables, parse_call
 from keras_cnns.inspection.receptive_field import receptive_fields
+from keras_cnns.inspection.visualize import FIGURES, visualize
+from keras_cnns.segmentation import segment as label_pixels
+from keras_cnns.segmentation.segment import default_preprocessing, pixels_of, write_segmentation
 
 
 def main(arguments=None):
@@ -39,6 +44,17 @@ def main(arguments=None):
     command.add_argument("--out", required=True, metavar="FILE", help="the .svg, .png or .pdf file to write")
     command.set_defaults(run=draw_diagram)
 
+    command = commands.add_parser("visualize", help="what the layers of a trained network see, as pictures and a page")
+    command.add_argument("source", help="a reproduction's folder, or a .keras file that gives logits")
+    command.add_argument("--images", required=True, help="a folder, `digits`, or a name of TensorFlow Datasets")
+    command.add_argument("--layer", help="the layer looked at (default: the last convolution)")
+    command.add_argument("--figure", nargs="+", choices=FIGURES, help="of Zeiler & Fergus (default: all)")
+    command.add_argument("--feature", nargs="+", type=int, help="the features of Figs. 2 and 4 (default: some)")
+    command.add_argument("--against", metavar="SOURCE", help="another network, for Fig. 6")
+    command.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
+    command.add_argument("--out", metavar="FOLDER", help="the folder to write (default: visualize/ and the name)")
+    command.set_defaults(run=draw_figures)
+
     command = commands.add_parser("export", help="a network as a file that takes photographs and needs no keras_cnns")
     command.add_argument("source", help="a reproduction's folder, or a .keras file that gives logits")
     command.add_argument("path", help="the SavedModel's folder or the ONNX file to write")
@@ -50,6 +66,12 @@ def main(arguments=None):
     command.add_argument("saved_model", help="a folder that `export` wrote")
     command.add_argument("image", nargs="+", help="JPEG, PNG, BMP or GIF files")
     command.set_defaults(run=predict)
+
+    command = commands.add_parser("segment", help="the class of every pixel of photographs, as pictures")
+    command.add_argument("source", help="a reproduction's folder, or a .keras file that gives logits for every pixel")
+    command.add_argument("image", nargs="+", help="photographs of any size")
+    command.add_argument("--out", type=Path, default=Path(), help="the folder for *_labels.png and *_overlay.png")
+    command.set_defaults(run=segment)
 
     options = parser.parse_args(arguments)
     try:
@@ -165,6 +187,11 @@ def draw_diagram(options):
     print(options.out)
 
 
+def draw_figures(options):
+    flags = (options.layer, options.figure, options.out, options.feature, options.against, options.data_dir)
+    print(visualize(options.source, options.images, *flags)[-1])
+
+
 def shown(value):
     return f"{value:,}" if isinstance(value, int) else cell(value)
 
@@ -209,6 +236,29 @@ def predict(options):
             continue
         failed = True
         print(f"error: {image}: {problem}.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def segment(options):
+    model, preprocessing, labels = load_source(options.source)
+    default_preprocessing(model)  # refuses what does not label pixels before a photograph is read
+    labels = labels or [str(number) for number in range(model.outputs[0].shape[-1])]
+    options.out.mkdir(parents=True, exist_ok=True)
+    failed = False
+    for path in options.image:
+        try:
+            image = pixels_of(path, 3)
+        except ValueError as error:
+            failed = True
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        (label_map,) = label_pixels(model, [Image.fromarray(image)], preprocessing)
+        files = write_segmentation(options.out, Path(path).stem, label_map, image, labels)
+        print(f"{path}: {', '.join(str(file) for file in files)}")
+        counts = np.bincount(label_map.ravel(), minlength=len(labels))
+        for label in np.argsort(-counts)[:5]:
+            if counts[label]:
+                print(f"  {counts[label] / label_map.size:7.2%}  {labels[label]}")
     return 1 if failed else 0
 
 

@@ -13,13 +13,14 @@ from keras_cnns.arguments import check_choice
 from keras_cnns.files import reason, sync
 from keras_cnns.folding import fold_batch_normalization
 from keras_cnns.layers import Preprocessing
+from keras_cnns.ops import label_maps
 
 TOP = 5
 LARGEST = 2_000_000_000  # bytes of weights: a SavedModel's graph must stay below 2 GiB
 
 
 def export(model, path, preprocessing=None, labels=None, force=False, format="saved_model"):
-    """Write a classifier with its preprocessing and its class names, for TensorFlow or ONNX Runtime alone.
+    """Write a network with its preprocessing and its class names, for TensorFlow or ONNX Runtime alone.
 
     What is written is for inference: batch normalisation is folded into the convolutions before it, dropout is left out
     and most weights are constants of the graph.
@@ -31,31 +32,44 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
         classes        (batch, min(5, classes))  int32, the most probable first
         labels         (batch, min(5, classes))  string, the names of these
 
+    A network that labels every pixel returns label maps of the images' own size, and takes one file of `bytes` a call:
+
+        labels  (batch, height, width)  uint8, the number of each pixel's class
+        names   (classes,)              string, the names of these
+
     ONNX has no antialiased resizing and no decoder, so its graph takes uint8 `images` that `preprocessing.resize` has
     brought to their size; the mean and the rest are inside, and it returns the same three. It computes in float32
     whatever the network's precision, and is run beside its SavedModel on the same images before anything is written.
 
     Args:
-        model: a network of one image input, RGB or grey, and logits `(batch, classes)`; of several outputs the first.
+        model: a network of one image input, RGB or grey, and logits `(batch, classes)`, or `(batch, height, width,
+            classes)` for a SavedModel; of several outputs the first.
         path: the SavedModel's folder, or the ONNX file. It appears complete or not at all.
-        preprocessing: a `Preprocessing` layer; None resizes to the network's input and leaves values from 0 to 255.
+        preprocessing: a `Preprocessing` layer; None resizes to the network's input and leaves values from 0 to 255. A
+            network that labels the pixels of images of any size needs none.
         labels: a name for each class; None for their numbers.
         force: whether to replace an earlier export at `path`.
         format: "saved_model" or "onnx" (`pip install keras_cnns[onnx]`).
 
     Raises:
         FileExistsError: something is at `path` already, or with `force` something that is no export.
-        ValueError: a network that is no image classifier or not functional, weights of more than 2 GB, preprocessing
-            or labels that do not fit, or an ONNX file whose probabilities differ by more than 1e-4 of the highest from
-            the SavedModel's.
+        ValueError: a network that does not classify images or pixels or is not functional, weights of more than 2 GB,
+            preprocessing or labels that do not fit, ONNX of a network that labels pixels, or an ONNX file whose
+            probabilities differ by more than 1e-4 of the highest from the SavedModel's.
         ImportError: format "onnx" without its packages.
     """
     check_choice("format", format, ("saved_model", "onnx"))
     height, width, channels, classes = sizes(model)
-    if preprocessing is None:
-        if None in (height, width):
-            raise ValueError(f"{model.name} takes images of any size; preprocessing must say to which to bring them.")
-        preprocessing = Preprocessing((height, width))
+    pixels = len(model.outputs[0].shape) == 4
+    if pixels and (format == "onnx" or classes > 255):
+        raise ValueError(f"{model.name} labels pixels; at most 255 classes can be exported, and as a SavedModel.")
+    free = None in (height, width)
+    if preprocessing is None and (pixels or not free):
+        preprocessing = Preprocessing(None if free else (height, width))
+    if free and not pixels and (preprocessing is None or preprocessing.size[0] is None):
+        raise ValueError(f"{model.name} takes images of any size; preprocessing must say to which to bring them.")
+    if pixels and preprocessing.shorter_side is not None:
+        raise ValueError(f"preprocessing cuts images; {model.name} labels whole ones, so shorter_side must be None.")
     if any(side not in (None, ours) for side, ours in zip((height, width), preprocessing.size, strict=True)):
         raise ValueError(f"preprocessing gives {preprocessing.size} pixels; {model.name} takes {(height, width)}.")
     labels = [str(label) for label in (range(classes) if labels is None else labels)]
@@ -74,17 +88,25 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
 
 
 def sizes(model):
-    """Height and width (None for any), channels and classes of a classifier."""
+    """Height and width (None for any), channels and classes of a network."""
     inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[-1] not in (1, 3):
         raise ValueError(f"{model.name} must be built, with one input of grey or RGB images.")
-    if len(outputs[0].shape) != 2:
-        raise ValueError(f"{model.name} gives {outputs[0].shape}; only logits (batch, classes) can be exported.")
+    if len(outputs[0].shape) not in (2, 4):
+        allowed = "only logits (batch, classes) or (batch, height, width, classes) can be exported"
+        raise ValueError(f"{model.name} gives {outputs[0].shape}; {allowed}.")
     return *inputs[0].shape[1:], outputs[0].shape[-1]
 
 
+def answer(outputs, labels, size):
+    """What every signature returns, from the network's outputs for images of that size."""
+    logits = tf.nest.flatten(outputs)[0]
+    if logits.shape.rank == 4:
+        return {"labels": label_maps(tf.cast(logits, tf.float32), size), "names": tf.constant(labels)}
+    return classify(outputs, labels)
+
+
 def classify(outputs, labels):
-    """What every signature returns, from the network's outputs."""
     probabilities = tf.nn.softmax(tf.cast(tf.nest.flatten(outputs)[0], tf.float32))
     classes = tf.math.top_k(probabilities, min(TOP, len(labels))).indices
     return {"probabilities": probabilities, "classes": classes, "labels": tf.gather(tf.constant(labels), classes)}
@@ -109,22 +131,27 @@ def write_saved_model(model, path, preprocessing, labels, channels):
     def network(images):
         tensors = [[tf.convert_to_tensor(weight) for weight in each] for each in weights]
         outputs, _ = model.stateless_call(*tensors, images, training=False)
-        return classify(outputs, labels)
+        return outputs
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, "images")], autograph=False)
     def from_images(images):
-        return network(preprocessing(images))
+        return answer(network(preprocessing(images)), labels, tf.shape(images)[1:3])
 
     def decode(encoded):
         image = tf.ensure_shape(tf.io.decode_image(encoded, 3, expand_animations=False), (None, None, 3))
         if channels == 1:  # the decoder makes grey of some formats only
             image = tf.image.rgb_to_grayscale(image)
-        return preprocessing(image[None])[0]
+        return image
 
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "bytes")], autograph=False)
+    pixels = len(model.outputs[0].shape) == 4
+
+    @tf.function(input_signature=[tf.TensorSpec((1 if pixels else None,), tf.string, "bytes")], autograph=False)
     def from_bytes(encoded):
+        if pixels:
+            return from_images(decode(encoded[0])[None])
         output = tf.TensorSpec((*preprocessing.size, channels), tf.float32)
-        return network(tf.map_fn(decode, encoded, fn_output_signature=output))
+        prepared = tf.map_fn(lambda each: preprocessing(decode(each)[None])[0], encoded, fn_output_signature=output)
+        return classify(network(prepared), labels)
 
     module = tf.Module()
     module.weights = [weight for each in weights for weight in each if isinstance(weight, tf.Variable)]

@@ -1,9 +1,10 @@
-"""Weights trained elsewhere, by torchvision or keras.applications, in the networks of this library.
+"""Weights trained elsewhere, by torchvision, keras.applications or another network, in the networks of this library.
 
 A layer's arrays are found by the name that the other library gives it. All are found, and their shapes compared, before
 the first is assigned: what does not fit leaves the model as it was.
 """
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -96,6 +97,71 @@ def load_keras_applications(model, source, fold_biases=True):
     assign(pairs)
 
 
+def load_layers(model, source):
+    """Load the layers that a network has in common with another, found by name, and return their names.
+
+    So a classifier gives its trunk to FCN, SegNet and DeconvNet, FCN-32s starts FCN-16s, and FCN-16s starts FCN-8s. A
+    fully connected layer over maps becomes the convolution of its window. What either has alone stays as it is.
+
+    Args:
+        model: the network to load into.
+        source: a network of this library; VGG-16 of keras.applications, with its classifier or without; or a state dict
+            of torchvision's VGG-16. Images must then be prepared as the source wants them.
+
+    Raises:
+        ValueError: a source that shares no layer, one whose layers of these names have other shapes, or another VGG,
+            with convolutions that the model lacks. Nothing is loaded then.
+    """
+    if isinstance(source, keras.Model):
+        names = {VGG16.get(layer.name, layer.name): layer for layer in source.layers}
+        arrays = {f"{name}.{w.name}": np.asarray(w) for name, layer in names.items() for w in layer.weights}
+        title = source.name
+    elif isinstance(source, Mapping):
+        parts = [(*torch_name(entry).rpartition("."), value) for entry, value in source.items()]
+        kinds = {"weight": "kernel"}
+        arrays = {f"{VGG16.get(name, name)}.{kinds.get(w, w)}": vgg16_array(value) for name, _, w, value in parts}
+        title = "state_dict"
+    else:
+        raise ValueError(f"source is a {type(source).__name__}; it must be a network or torchvision's state dict.")
+
+    pairs, loaded, faults = [], [], []
+    for layer in model.layers:
+        entries = {f"{layer.name}.{variable.name}": variable for variable in layer.weights}
+        if not entries.keys() & arrays.keys():
+            continue
+        loaded.append(layer.name)
+        for entry, variable in entries.items():
+            shape, array = tuple(variable.shape), arrays.get(entry)
+            if array is None:
+                faults.append(f"it has no {entry}")
+            elif array.shape == shape or (len(shape) == 4 and array.shape == flat(shape)):
+                pairs.append((variable, array.reshape(shape)))
+            else:
+                faults.append(f"{entry} is {shape}, the source's {array.shape}")
+    ours = {layer.name for layer in model.layers if VGG_CONVOLUTION.fullmatch(layer.name)}
+    theirs = {entry.rpartition(".")[0] for entry in arrays if VGG_CONVOLUTION.fullmatch(entry.rpartition(".")[0])}
+    if ours & theirs:  # of a trunk all or nothing
+        faults = [f"only one of them has {name}" for name in sorted(ours ^ theirs)] + faults
+    if faults or not loaded:
+        reasons = some(faults) if loaded else ["they have no layer in common"]
+        raise ValueError(f"{title} does not fit {model.name}, and nothing was loaded: {'; '.join(reasons)}.")
+    assign(pairs)
+    return loaded
+
+
+def flat(shape):
+    """The shape of a fully connected layer's kernel that computes what a convolution's of `shape` does at one place."""
+    return (math.prod(shape[:3]), shape[3])
+
+
+def vgg16_array(value):
+    """An array of torchvision's VGG-16 in the layout of a convolution's, fc6's as that of its 7x7 window."""
+    array = torch_array(value)
+    if array.ndim == 2:
+        array = array.reshape(-1, *((512, 7, 7) if array.shape[1] == 512 * 7 * 7 else (array.shape[1], 1, 1)))
+    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+
+
 def match(model, source, names, variables, arrays, convert):
     """Pairs of a variable of `model` and its new value, or ValueError unless all of both sides pair up.
 
@@ -132,9 +198,7 @@ def assign(pairs):
 
 def from_torch(value, layer):
     """An array in Keras's layout: kernels (out, in, h, w) and (out, in) reversed, a dense one's pixels in (h, w, c)."""
-    if hasattr(value, "detach"):  # a tensor, perhaps on another device, or of bfloat16, which NumPy lacks
-        value = value.detach().cpu().float()
-    array = np.asarray(value, "float32")
+    array = torch_array(value)
     if array.ndim == 4:
         return array.transpose(2, 3, 1, 0)
     if array.ndim != 2:
@@ -144,6 +208,12 @@ def from_torch(value, layer):
         height, width, channels = before.input.shape[1:]
         array = array.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(array), -1)
     return array.T
+
+
+def torch_array(value):
+    if hasattr(value, "detach"):  # a tensor, perhaps on another device, or of bfloat16, which NumPy lacks
+        value = value.detach().cpu().float()
+    return np.asarray(value, "float32")
 
 
 def torch_name(name):
@@ -221,3 +291,11 @@ def densenet(name, names):
 
 # A layer that only this family has: of the residual ones an addition, which their plain twins lack.
 FAMILIES = {"conv1_1": vgg, "res2a": resnet, "s1_b1_add": resnet_cifar, "conv1_bn": densenet}
+
+# VGG-16's layers by the names of keras.applications and torchvision, whose ReLUs and poolings count as layers.
+VGG16 = {"fc1": "fc6", "fc2": "fc7", "predictions": "fc8"}
+VGG16 |= {"classifier.0": "fc6", "classifier.3": "fc7", "classifier.6": "fc8"}
+for stage, (start, number) in enumerate([(0, 2), (5, 2), (10, 3), (17, 3), (24, 3)], start=1):
+    for i in range(number):
+        VGG16[f"features.{start + 2 * i}"] = VGG16[f"block{stage}_conv{i + 1}"] = f"conv{stage}_{i + 1}"
+VGG_CONVOLUTION = re.compile(r"conv\d_\d|block\d_conv\d|features\.\d+")

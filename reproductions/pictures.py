@@ -1,16 +1,19 @@
 """The pictures of a run."""
 
 import matplotlib
+import numpy as np
 import tensorflow as tf
 
 from keras_cnns.files import whole
+from keras_cnns.ops import label_maps
+from keras_cnns.segmentation.palette import palette
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 
 def draw_curves(record, path):
-    """Training loss, and training and test error, over the steps; the claims' figures of the paper as lines."""
+    """Training loss, and training and test error (or score), over the steps; the paper's figures as lines."""
     rows = record["epochs"]
     if not rows:
         return
@@ -19,19 +22,26 @@ def draw_curves(record, path):
     left.plot(steps, [row["loss"] for row in rows], label="training")
     left.plot(steps, [row["test_loss"] for row in rows], label="test")
     left.set(xlabel="steps", ylabel="cross-entropy", yscale="log")
-    right.plot(steps, [100 * (1 - row["accuracy"]) for row in rows], label="training")
-    right.plot(steps, [row["test_top1_error"] for row in rows], label="test")
+    curve = record.get("curve", "top1_error")
+    name, test = curve.replace("_", " ").replace(" iu", " IU"), [row[f"test_{curve}"] for row in rows]
+    if curve.endswith("error"):
+        right.plot(steps, [100 * (1 - row["accuracy"]) for row in rows], label="training")
+        right.plot(steps, test, label="test")
+        right.set(xlabel="steps", ylabel="error, %", yscale="log", ylim=(None, 100))
+    else:
+        right.plot(steps, [100 * row["accuracy"] for row in rows], label="training, accuracy")
+        right.plot(steps, test, label=f"test, {name}")
+        right.set(xlabel="steps", ylabel="%", ylim=(0, 100))
     right.annotate(
-        f"{rows[-1]['test_top1_error']:.2f} %",
-        (steps[-1], rows[-1]["test_top1_error"]),
+        f"{test[-1]:.2f} %",
+        (steps[-1], test[-1]),
         xytext=(-4, 6),
         textcoords="offset points",
         ha="right",
     )
     for claim in record.get("claims", []):
-        if claim["paper"] is not None and claim["metric"] == "top1_error":
+        if claim["paper"] is not None and claim["metric"] == curve:
             right.axhline(claim["paper"], color="black", linestyle=":", label=f"paper: {claim['paper']:.2f} %")
-    right.set(xlabel="steps", ylabel="error, %", yscale="log", ylim=(None, 100))
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()
@@ -44,7 +54,7 @@ def draw_curves(record, path):
         plt.close(figure)
 
 
-def save_test_images(images, folder, count=10):
+def save_test_images(model, images, folder, count=10):
     """Write test images as PNG files named by their order and label: what a user would send to the exported model."""
     folder.mkdir(exist_ok=True)
     stride = max(len(images) // count, 1)
@@ -52,3 +62,51 @@ def save_test_images(images, folder, count=10):
         name = f"{number}-{images.labels[int(label[0])].replace('/', '_')}.png"
         with whole(folder / name) as part:
             part.write_bytes(tf.io.encode_png(image[0]).numpy())
+
+
+def save_segmentations(model, images, folder, count=4):
+    """Write test images as PNG files, and `examples.png`: each of them, its mask, and what the network makes of it."""
+    folder.mkdir(exist_ok=True)
+    rows = []
+    for number, (photo, mask, given) in enumerate(some_with_masks(images, count)):
+        with whole(folder / f"{number}.png") as part:
+            part.write_bytes(tf.io.encode_png(photo).numpy())
+        rows.append((photo, mask, labelled(model, given, photo.shape[:2])))
+    draw_label_maps(rows, ("image", "truth", model.name), images.labels, folder / "examples.png")
+
+
+def some_with_masks(images, count):
+    """A few of the images, spread evenly: as (original, mask of its size, what the network is given)."""
+    stride = max(len(images) // count, 1)
+    originals, given = (each.batches(1).shard(stride, 0).take(count) for each in (images.originals(), images))
+    for (photo, _), (image, mask) in zip(originals, given, strict=True):
+        mask = tf.image.resize(mask[..., None], photo.shape[1:3], "nearest")[0, ..., 0]
+        yield photo[0].numpy(), mask.numpy(), image
+
+
+def labelled(model, image, size):
+    """The label map of one image that is prepared for the network, at another size."""
+    return label_maps(tf.nest.flatten(model(image, training=False))[0], size)[0].numpy()
+
+
+def draw_label_maps(rows, titles, labels, path):
+    """Draw rows of (photograph, label map, label map, ...) under their titles, with the colours' names below."""
+    colours = palette(labels)
+    height, width = rows[0][0].shape[:2]
+    wide = 3.2
+    size = (wide * len(titles), wide * height / width * len(rows) + 1.0)
+    figure, grid = plt.subplots(len(rows), len(titles), figsize=size, squeeze=False, layout="constrained")
+    for row, line in zip(rows, grid, strict=True):
+        for picture, axes in zip(row, line, strict=True):
+            axes.imshow(colours[picture] if picture.ndim == 2 else picture)
+            axes.set(xticks=[], yticks=[])
+    for title, axes in zip(titles, grid[0], strict=True):
+        axes.set_title(title)
+    seen = [label for label in range(len(labels)) if any(np.any(each == label) for row in rows for each in row[1:])]
+    patches = [matplotlib.patches.Patch(color=colours[label] / 255, label=labels[label]) for label in seen]
+    figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 8))
+    try:
+        with whole(path) as part:
+            figure.savefig(part, dpi=110)
+    finally:
+        plt.close(figure)

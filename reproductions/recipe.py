@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 import keras
 
 from keras_cnns.data import Images
+from keras_cnns.evaluation import classification_errors
 from keras_cnns.layers import Preprocessing
+from reproductions.pictures import save_test_images
 
 
 @dataclass(frozen=True)
@@ -14,13 +16,19 @@ class Claim:
     """A figure of the paper, and the rule, fixed before the run, by which ours decides it."""
 
     statement: str
-    metric: str  # top1_error, top5_error (in %), of one of the final tests with its name before it: ten_crop_top1_error
+    metric: str  # of the figures in %, of one of the final tests with its name before it: ten_crop_top1_error
     paper: float | None  # the paper's figure; None where no paper gives one
-    at_most: float  # ours holds if it is at most this
+    at_most: float | None = None  # ours holds if it is at most this, an error,
     id: str = ""  # in the list of claims, where it has one
+    at_least: float | None = None  # or at least this, a score; one of the two
 
     def verdict(self, ours):
-        return "holds" if ours <= self.at_most else "does not hold"
+        holds = ours <= self.at_most if self.at_least is None else ours >= self.at_least
+        return "holds" if holds else "does not hold"
+
+    @property
+    def rule(self):
+        return f"at most {self.at_most:g}" if self.at_least is None else f"at least {self.at_least:g}"
 
 
 @dataclass
@@ -40,3 +48,9 @@ class Recipe:
     final_tests: dict[str, Callable] = field(default_factory=dict)  # after the training: from the model to its errors
     loss_weights: list[float] | None = None  # of the outputs, where auxiliary heads learn the same labels
     loss: Callable = field(default_factory=lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    metrics: list = field(default_factory=lambda: ["accuracy"])  # of the training; one must be named accuracy
+    # What is not classification has its own test after each epoch, from (model, batches) to figures with a loss among
+    # them; the one of them that is drawn, an error or a score; and pictures, written by (model, test images, folder).
+    test_figures: Callable = classification_errors
+    curve: str = "top1_error"
+    examples: Callable = save_test_images

@@ -75,6 +75,7 @@ def describe(recipe, run, strategy, record):
         "seed": run.seed,
         "data": {"train": recipe.train.description, "test": recipe.test.description, "labels": recipe.train.labels},
         "model": {"name": recipe.model.name, "parameters": recipe.model.count_params()},
+        "curve": recipe.curve,
         "batch_size": recipe.batch_size,
         "steps": recipe.steps,
         "precision": run.options.precision,
@@ -112,7 +113,7 @@ def decide(recipe, record, figures):
             "id": claim.id,
             "statement": claim.statement,
             "metric": claim.metric,
-            "rule": f"at most {claim.at_most:g}",
+            "rule": claim.rule,
         }
         verdict = f"not decided ({undecided})" if undecided else claim.verdict(ours)
         record["claims"].append({**row, "paper": claim.paper, "ours": ours, "verdict": verdict})

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns.data import digits, folder_images, statistics, tfds_images
+from keras_cnns.data import digit_masks, digits, folder_images, mask_folders, statistics, tfds_images
 from keras_cnns.data.augmentation import centre_crop, resize_shorter_side
 from keras_cnns.files import whole
 from keras_cnns.training import is_chief
@@ -38,8 +38,8 @@ def parse(recipe, script, arguments=None):
         f"python -m reproductions.{script}", description=documentation, formatter_class=argparse.RawTextHelpFormatter
     )
     add, length = parser.add_argument, parser.add_mutually_exclusive_group().add_argument
-    add("--dataset", help="another data set: a folder of images by class, or a name of TensorFlow Datasets")
-    add("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
+    add("--dataset", help="another: a folder of images by class or of images and masks, or TensorFlow Datasets' name")
+    add("--data-dir", help="where TensorFlow Datasets keeps its prepared data, or the folder of other data sets")
     add("--out", type=Path, help="the run's folder (default: runs/ and the script's name)")
     add("--resume", action="store_true", help="go on with the run in that folder")
     add("--seed", type=int, default=0)
@@ -52,6 +52,7 @@ def parse(recipe, script, arguments=None):
     add("--replicas", type=int, help="devices to use (default: every GPU, or one CPU)")
     add("--synchronized", action="store_true", help="batch statistics of all replicas together (papers: of each)")
     add("--checkpoint-steps", type=int, help="steps between checkpoints (default: an epoch)")
+    add("--keep-checkpoints", type=int, default=2, help="checkpoints kept; Fig. 4 of `visualize` is made from them")
     add("--smoke", action="store_true", help="about a minute on real images that need no download; decides nothing")
     add("--strict", action="store_true", help="a corrupt image is an error, not left out")
     own = [each for each in inspect.signature(recipe).parameters.values() if each.default is not each.empty]
@@ -67,6 +68,7 @@ def parse(recipe, script, arguments=None):
         "batch_size": 1,
         "replicas": 1,
         "checkpoint_steps": 1,
+        "keep_checkpoints": 1,
         "accumulate": 1,
     }.items():
         value = getattr(options, name)
@@ -106,6 +108,23 @@ class Run:
         if side and any(images.arrays is None for images in both):
             return [images.each(resize_shorter_side(side), centre_crop(side)).in_memory() for images in both]
         return both
+
+    def masks(self, name, read):
+        """The (train, test) images with masks: of `read(folder, split, strict)`, or digits in a smoke run.
+
+        The folder is `name` in --data-dir, or --data-dir itself; or --dataset, of images and masks (`mask_folders`).
+        """
+        self.asked_for_data, options = True, self.options
+        if self.smoke:
+            return digit_masks("train"), digit_masks("test").take(SMOKE_TESTS)
+        if options.dataset:
+            self.departures.append(f"data set {Path(options.dataset).name} instead of {name}")
+            return [mask_folders(options.dataset, split, strict=options.strict) for split in ("train", "test")]
+        if options.data_dir is None:
+            raise ValueError(f"--data-dir must name the folder of {name}, or the one that it lies in.")
+        folder = Path(options.data_dir)
+        folder = folder / name if (folder / name).is_dir() else folder
+        return [read(folder, split, options.strict) for split in ("train", "test")]
 
     def statistics(self, images):
         """The mean image and the covariance of a training set's colours, kept in the run's folder."""

@@ -14,7 +14,6 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from keras_cnns import export
-from keras_cnns.evaluation import classification_errors
 from keras_cnns.files import reason, whole
 from keras_cnns.layers import BatchNormalization
 from keras_cnns.training import (
@@ -28,7 +27,7 @@ from keras_cnns.training import (
     train,
     workers,
 )
-from reproductions.pictures import draw_curves, save_test_images
+from reproductions.pictures import draw_curves
 from reproductions.record import decide, describe, now, open_record, print_table, write_json
 from reproductions.run import PRECISIONS, Run, parse
 
@@ -127,8 +126,8 @@ def reproduce_under(strategy, recipe_function, run):
             prefix = f"{recipe.model.output_names[0]}_"
             row |= {name.removeprefix(prefix): row.pop(name) for name in list(row) if name.startswith(prefix)}
         with averaged_weights(recipe.model):
-            errors = classification_errors(classifier, recipe.test.batches(recipe.test_batch_size))
-        row |= {f"test_{name}": value for name, value in errors.items() if name != "images"}
+            figures = recipe.test_figures(classifier, recipe.test.batches(recipe.test_batch_size))
+        row |= {f"test_{name}": value for name, value in figures.items() if name != "images"}
         record["epochs"] = [*(old for old in record["epochs"] if old["step"] < step), row]
         record["corrupt_images"] = recipe.train.corrupt + recipe.test.corrupt
         write_record()
@@ -138,7 +137,7 @@ def reproduce_under(strategy, recipe_function, run):
     def write_record():
         together(strategy, lambda: write_json(run.out / "record.json", record) if chief else None)
 
-    checkpoints = Checkpoints(run.out / "checkpoints", recipe.model)
+    checkpoints = Checkpoints(run.out / "checkpoints", recipe.model, run.options.keep_checkpoints)
     write_record()
     started = time.monotonic()
     length = (recipe.steps, steps_per_epoch, checkpoints, run.options.checkpoint_steps)
@@ -210,16 +209,21 @@ def synchronize(recipe):
 def compiled(recipe):
     """Make the model ready to train, and return the classifier in it: itself, or what it is without auxiliary heads."""
     model, classifier = recipe.model, recipe.model
-    loss, metrics = recipe.loss, ["accuracy"]
+    loss, metrics = recipe.loss, recipe.metrics
     if recipe.loss_weights:
         classifier = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         loss, metrics = [loss] * len(model.outputs), [metrics] + [[]] * (len(model.outputs) - 1)
     model.compile(recipe.optimizer, loss, recipe.loss_weights, metrics, jit_compile=JIT_COMPILE)
     # Keras makes its metrics at the first step, too late for a checkpoint to bring them back.
     images, labels = for_every_output(recipe, recipe.train.batches(1)).element_spec
-    labels = tf.nest.map_structure(lambda each: tf.zeros([2], each.dtype), labels)
-    model._symbolic_build(data_batch=(tf.zeros([2, *images.shape[1:]]), labels))
+    images, labels = tf.nest.map_structure(two_like, (images, labels))
+    model._symbolic_build(data_batch=(tf.cast(images, tf.float32), labels))
     return classifier
+
+
+def two_like(spec):
+    """Two examples of a batch's specification; sides that are free are of 64 pixels."""
+    return tf.zeros([2, *(64 if side is None else side for side in spec.shape[1:])], spec.dtype)
 
 
 def for_every_output(recipe, batches):
@@ -266,7 +270,7 @@ def finish(recipe, classifier, run, record):
         classifier.save(part)
     layer = keras.saving.serialize_keras_object(recipe.preprocessing)
     write_json(run.out / "preprocessing.json", layer)
-    save_test_images(recipe.test, run.out / "test_images")
+    recipe.examples(classifier, recipe.test, run.out / "test_images")
     export(classifier, run.out / "saved_model", recipe.preprocessing, recipe.train.labels, force=True)
     record["finished"] = now()
     write_json(run.out / "record.json", record)

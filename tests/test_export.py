@@ -245,7 +245,7 @@ def test_a_network_of_any_input_size_needs_preprocessing(tmp_path):
         ({"format": "h5"}, "format is 'h5'; it must be one of 'saved_model', 'onnx'"),
         ({"model": keras.Sequential(name="empty")}, "empty must be built"),
         ({"model": linear(channels=4)}, "one input of grey or RGB images"),
-        ({"model": keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 1)])}, "only logits"),
+        ({"model": keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Reshape((16, 3))])}, "only logits"),
     ],
 )
 def test_what_cannot_be_exported(arguments, message, tmp_path):

@@ -137,3 +137,70 @@ def test_predict_by_a_saved_model_of_another_kind(run, capsys, tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
     assert main(["predict", str(tmp_path / "other"), str(run / "r.png")]) == 2
     assert "was not written by `export`" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def labelling_run(tmp_path_factory):
+    """A run's folder: a network that calls every pixel by the strongest of red, green and blue, at any size."""
+    folder = tmp_path_factory.mktemp("labelling")
+    image = keras.Input((None, None, 3))
+    keras.Model(image, keras.layers.Identity()(image), name="colours").save(folder / "model.keras")
+    preprocessing = keras.saving.serialize_keras_object(Preprocessing(None, mean=1.0))
+    (folder / "preprocessing.json").write_text(json.dumps(preprocessing))
+    (folder / "record.json").write_text(json.dumps({"data": {"labels": ["sky", "road", "car"]}}))
+    return folder
+
+
+def test_segment_writes_a_palette_picture_and_an_overlay(labelling_run, tmp_path, capsys):
+    pixels = np.zeros((30, 45, 3), "uint8")
+    pixels[:, :15, 0], pixels[:, 15:, 2] = 200, 200
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    Image.fromarray(pixels).convert("CMYK").save(tmp_path / "other.jpg", quality=95)
+    photos = [str(tmp_path / "photo.png"), str(tmp_path / "other.jpg")]
+    assert main(["segment", str(labelling_run), *photos, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "66.67%  car" in printed and "33.33%  sky" in printed and "road" not in printed
+    labels = Image.open(tmp_path / "out/photo_labels.png")
+    assert labels.mode == "P" and labels.size == (45, 30)
+    assert np.asarray(labels)[0, [0, 14, 15, 44]].tolist() == [0, 0, 2, 2]
+    assert labels.convert("RGB").getpixel((20, 3)) == (64, 0, 128)  # CamVid's car
+    assert Image.open(tmp_path / "out/photo_overlay.png").getpixel((20, 3)) == (32, 0, 164)
+    assert (tmp_path / "out/other_overlay.png").exists()
+
+
+def test_segment_goes_on_after_a_file_that_is_no_image(labelling_run, run, tmp_path, capsys):
+    (tmp_path / "text.jpg").write_text("no image")
+    Image.new("RGB", (5, 4)).save(tmp_path / "b.png")
+    photos = [str(tmp_path / name) for name in ("none.png", "text.jpg", "b.png")]
+    assert main(["segment", str(labelling_run), *photos, "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "there is no image" in said.err and "is no whole image" in said.err and "b.png" in said.out
+    assert main(["segment", str(run), str(tmp_path / "b.png")]) == 2
+    assert "colours does not give logits (batch, height, width, classes)" in capsys.readouterr().err
+
+
+def test_a_labelling_run_is_exported(labelling_run, tmp_path):
+    assert main(["export", str(labelling_run), str(tmp_path / "saved")]) == 0
+    saved = tf.saved_model.load(str(tmp_path / "saved"))
+    answer = saved.signatures["serving_default"](tf.constant([[[[0, 9, 0], [9, 0, 0]]]], tf.uint8))
+    assert answer["labels"].numpy().tolist() == [[[1, 0]]] and answer["names"].numpy().tolist() == [
+        b"sky",
+        b"road",
+        b"car",
+    ]
+
+
+def test_visualize_draws_what_is_asked_for(run, tmp_path, capsys):
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(2, 3, name="conv1")(image)
+    model = keras.Model(image, keras.layers.Conv2D(2, 3, name="conv2")(x), name="two")
+    model.save(tmp_path / "two.keras")
+    arguments = ["visualize", str(tmp_path / "two.keras"), "--images", str(run), "--layer", "conv1", "--figure", "2"]
+    assert main([*arguments, "--feature", "1", "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1] == str(tmp_path / "out" / "index.html") and "fig2_conv1.png" in printed.out
+    assert "images" in printed.err  # the progress
+    assert main([*arguments[:-3], "conv3"]) == 2
+    assert "error: two has no layer 'conv3'; the nearest are conv" in capsys.readouterr().err
+    assert main(["visualize", str(run), "--images", str(tmp_path / "gone")]) == 2
+    assert f"error: {tmp_path / 'gone'} is no folder of images." in capsys.readouterr().err

@@ -26,7 +26,16 @@ def small(request):
     builder, arguments, input_shape = request.param
     keras.utils.set_random_seed(1)
     model = getattr(keras_cnns, builder)(input_shape=input_shape, classes=10, **arguments)
-    return model, np.random.default_rng(0).normal(size=(2, *input_shape)).astype("float32")
+    for layer in model.layers:  # FCN's scores start at zero, through which no gradient gets
+        if hasattr(layer, "kernel") and not np.any(layer.kernel):
+            layer.kernel.assign(np.random.default_rng(0).normal(0, 0.1, layer.kernel.shape))
+    return model, inputs(model, input_shape)
+
+
+def inputs(model, input_shape):
+    """Two images, and for detectors three boxes on each: the first pixel, or cell."""
+    images = np.random.default_rng(0).normal(size=(2, *input_shape)).astype("float32")
+    return [images, np.tile(np.int32([0, 0, 1, 1]), (2, 3, 1))] if len(model.inputs) == 2 else images
 
 
 @tables
@@ -52,13 +61,20 @@ def test_every_builder_has_a_family_test():
     assert {row[0] for row in SMALLEST} == set(keras_cnns.builders())
 
 
+def labels(logits):
+    """3 for the first image, 7 for the second, or for all pixels of each."""
+    numbers = np.full(logits.shape[:-1], 3)
+    numbers[1] = 7
+    return numbers
+
+
 @families
 def test_every_weight_gets_a_gradient(small):
     model, images = small
     with tf.GradientTape() as tape:
         outputs = tf.nest.flatten(model(images, training=True))
-        labels = tf.constant([3, 7])
-        loss = tf.add_n([tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) for logits in outputs])
+        losses = [tf.nn.sparse_softmax_cross_entropy_with_logits(labels(logits), logits) for logits in outputs]
+        loss = tf.add_n([tf.reduce_sum(each) for each in losses])
     gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
     without = [
         weight.path
@@ -92,9 +108,10 @@ def test_logits_are_float32_under_mixed_precision(row):
         model = getattr(keras_cnns, builder)(input_shape=input_shape, classes=10, **arguments)
     finally:
         keras.config.set_dtype_policy("float32")
-    images = np.random.default_rng(0).normal(size=(2, *input_shape)).astype("float32")
-    for logits in tf.nest.flatten(model(images)):
-        assert logits.dtype == "float32" and logits.shape == (2, 10) and np.isfinite(logits).all()
+    for logits in tf.nest.flatten(model(inputs(model, input_shape))):
+        places = {2: (), 3: (3,), 4: input_shape[:2]}[logits.shape.rank]
+        assert logits.dtype == "float32" and logits.shape[:-1] == (2, *places) and np.isfinite(logits).all()
+        assert logits.shape[-1] in ((11, 44) if len(model.inputs) == 2 else (10,))  # a background, a box for each
 
 
 @pytest.mark.parametrize("builder", [row[0] for row in SMALLEST])

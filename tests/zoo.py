@@ -15,6 +15,7 @@ class Variant(NamedTuple):
 
 
 BC = {"bottleneck": True, "compression": 0.5}
+AT_500 = {"input_shape": (500, 500, 3)}
 
 VARIANTS = [
     Variant("alexnet", {}, "alexnet", 60_965_224, 60_965_224),
@@ -97,6 +98,15 @@ VARIANTS = [
         25_624_430,
         25_881_390,
     ),
+    Variant("fcn32s", AT_500, "fcn32s", 136_152_917, 136_152_917),
+    Variant("fcn16s", AT_500, "fcn16s", 134_815_994, 134_815_994),
+    Variant("fcn8s", AT_500, "fcn8s", 134_489_759, 134_489_759),
+    Variant("deconvnet", {}, "deconvnet", 251_805_653, 251_839_061),
+    Variant("segnet", {}, "segnet", 29_449_355, 29_465_227),
+    Variant("segnet_basic", {}, "segnet_basic", 1_416_587, 1_417_611),
+    Variant("sppnet", {}, "sppnet", 77_037_672, 77_037_672),
+    Variant("sppnet_detector", {"input_shape": (224, 224, 3)}, "sppnet_detector", 73_026_709, 73_026_709),
+    Variant("fast_rcnn", {"input_shape": (600, 1000, 3)}, "fast_rcnn", 134_690_729, 134_690_729),
 ]
 
 # One of each family at the smallest input it takes, with ten classes.
@@ -124,11 +134,22 @@ SMALLEST = [
     ("densenet201", {}, (29, 29, 3)),
     ("densenet264", {}, (29, 29, 3)),
     ("densenet_cifar", {**BC, "depth": 10, "growth_rate": 4}, (4, 4, 3)),
+    ("fcn32s", {"fc_filters": 64}, (1, 1, 3)),
+    ("fcn16s", {"fc_filters": 64}, (1, 1, 3)),
+    ("fcn8s", {"fc_filters": 64}, (1, 1, 3)),
+    ("deconvnet", {"fc_filters": 64}, (193, 193, 3)),
+    ("segnet", {}, (32, 32, 3)),
+    ("segnet_basic", {}, (16, 16, 3)),
+    ("sppnet", {}, (31, 31, 3)),
+    ("sppnet_detector", {}, (31, 31, 3)),
+    ("fast_rcnn", {}, (1, 1, 3)),
 ]
 
 # What takes more than a few seconds to build, or to take a builder's network through the family tests.
 SLOW_TABLES = {"cifar_resnet1202", "cifar_densenetBC_190_40", "cifar_densenetBC_250_24", "cifar_densenet_100_24"}
 SLOW_TABLES |= {"cifar_densenet_100_24_lua2k", "densenet161", "densenet169", "densenet201", "densenet264"}
 SLOW_TABLES |= {"resnet101_B", "resnet152_B", "overfeat_fast", "overfeat_accurate", "vgg_A-LRN", "vgg_B", "vgg_C"}
+SLOW_TABLES |= {"fcn32s", "fcn16s", "deconvnet", "sppnet_detector", "fast_rcnn"}
 SLOW_BUILDERS = {"resnet34", "resnet50", "resnet101", "resnet152", "plain34", "vgg13", "vgg16", "vgg19"}
 SLOW_BUILDERS |= {"densenet121", "densenet161", "densenet169", "densenet201", "densenet264"}
+SLOW_BUILDERS |= {"fcn16s", "fcn32s", "deconvnet", "sppnet_detector", "fast_rcnn"}

@@ -1,5 +1,20 @@
 """What the papers measure."""
 
 from keras_cnns.evaluation.classification import at_scales, classification_errors
+from keras_cnns.evaluation.detection import coco_scores, voc_scores
+from keras_cnns.evaluation.proposals import best_overlaps, coverage, proposal_scores
+from keras_cnns.evaluation.segmentation import PixelAccuracy, boundary_f1, confusion_scores, segmentation_scores
 
-__all__ = ["at_scales", "classification_errors"]
+__all__ = [
+    "PixelAccuracy",
+    "at_scales",
+    "best_overlaps",
+    "boundary_f1",
+    "classification_errors",
+    "coco_scores",
+    "confusion_scores",
+    "coverage",
+    "proposal_scores",
+    "segmentation_scores",
+    "voc_scores",
+]

@@ -11,10 +11,11 @@ ON_ANOTHER = ("bn", "lrn", "dropout")  # told on the layer before, or after, as 
 JOINING = ("add", "concat")
 WORDS = {
     "maxpool": "max pool",
+    "unpool": "max unpool",
     "avgpool": "avg pool",
     "global avgpool": "global avg pool",
     "add": "+",
-    "Conv2DTranspose": "transposed conv",
+    "deconv": "transposed conv",
     "DepthwiseConv2D": "depthwise conv",
     "UpSampling2D": "upsampling",
 }

@@ -14,8 +14,10 @@ from keras_cnns.inspection.layer_table import layer_table
 FORMATS = (".svg", ".png", ".pdf")
 KINDS = {  # colour, and the word in the legend
     "conv": ("#9ecae1", "convolution"),
+    "deconv": ("#6baed6", "transposed convolution"),
     "fc": ("#fdae6b", "fully connected"),
     "maxpool": ("#a1d99b", "max pooling"),
+    "unpool": ("#41ab5d", "max unpooling"),
     "avgpool": ("#dcf0b0", "average pooling"),
     "global avgpool": ("#dcf0b0", "average pooling"),
     "add": ("#f4a6a0", "addition"),

@@ -5,14 +5,15 @@ from typing import NamedTuple
 
 import keras
 
-from keras_cnns.layers import LocalResponseNormalization, OriginalDropout, PaddedIdentity
+from keras_cnns.layers import Crop, LocalResponseNormalization, MaxUnpooling, OriginalDropout, PaddedIdentity
 
 
 class Row(NamedTuple):
     """One layer. Sizes are a number where both sides agree, else (vertical, horizontal)."""
 
     name: str
-    kind: str  # conv, fc, maxpool, avgpool, global avgpool, lrn, bn, add, concat, dropout, or the class's name
+    kind: str  # conv, deconv, fc, maxpool, unpool, avgpool, global avgpool, lrn, bn, add, concat, dropout, crop, or the
+    # class's name
     kernel: int | tuple | None
     stride: int | tuple | None
     padding: int | tuple | None  # pixels on every side, or "before+after" where they differ
@@ -26,6 +27,7 @@ class Row(NamedTuple):
 
 KINDS = {
     keras.layers.Conv2D: "conv",
+    keras.layers.Conv2DTranspose: "deconv",
     keras.layers.Dense: "fc",
     keras.layers.MaxPooling2D: "maxpool",
     keras.layers.AveragePooling2D: "avgpool",
@@ -34,7 +36,9 @@ KINDS = {
     keras.layers.Add: "add",
     keras.layers.Concatenate: "concat",
     keras.layers.Dropout: "dropout",
+    Crop: "crop",
     LocalResponseNormalization: "lrn",
+    MaxUnpooling: "unpool",
     OriginalDropout: "dropout",
 }
 UNLISTED = (  # a paper's table gives these no row
@@ -44,6 +48,7 @@ UNLISTED = (  # a paper's table gives these no row
     keras.layers.ReLU,
     keras.layers.Softmax,
     keras.layers.Flatten,
+    keras.layers.Reshape,
     PaddedIdentity,
 )
 
@@ -51,19 +56,22 @@ UNLISTED = (  # a paper's table gives these no row
 def layer_table(model):
     """Return the model's layers as a list of `Row`s, in the order a reader follows: main branch, then shortcut.
 
-    Padding layers are told in the row of the layer they pad; activations, flattening and softmax have no row. A model
-    inside the model is listed layer by layer. A layer used several times has one row, that of its first use.
+    Padding layers are told in the row of the layer they pad, and a crop before an addition in the addition's;
+    activations, flattening and softmax have no row. A model inside the model is listed layer by layer. A layer used
+    several times has one row, that of its first use.
 
     Raises:
         ValueError: the model is not built, or is no graph of layers (neither functional nor sequential).
     """
     if not isinstance(model, (keras.Sequential, keras.models.Model)) or not getattr(model, "inputs", None):
         raise ValueError(f"{getattr(model, 'name', model)} is not a built functional or sequential Keras model.")
-    rows = []
-    for layer, node in layers_in_order(model).items():
+    rows, order = [], layers_in_order(model)
+    adding = [node for layer, node in order.items() if isinstance(layer, keras.layers.Add)]
+    added = {id(tensor) for node in adding for tensor in node.input_tensors}
+    for layer, node in order.items():
         if isinstance(layer, keras.Model):
             rows += layer_table(layer)
-        elif not isinstance(layer, UNLISTED):
+        elif not isinstance(layer, UNLISTED) and not (isinstance(layer, Crop) and id(node.outputs[0]) in added):
             rows.append(row(layer, node))
     return rows
 
@@ -101,12 +109,12 @@ def ancestors(output):
 def row(layer, node):
     kind = next((KINDS[base] for base in type(layer).__mro__ if base in KINDS), type(layer).__name__)
     output_shape = tuple(node.outputs[0].shape[1:])
-    kernel = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
+    kernel = None if kind == "unpool" else getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
     weights, biases, gamma_beta = count(layer)
-    groups = getattr(layer, "groups", None) if kind == "conv" else None
+    groups = getattr(layer, "groups", 1) if kind in ("conv", "deconv") else None
     multiply_adds = 0
-    if kind in ("conv", "fc"):
-        places = output_shape[:-1]
+    if kind in ("conv", "deconv", "fc"):
+        places = output_shape[:-1] if kind != "deconv" else node.input_tensors[0].shape[1:-1]
         multiply_adds = 0 if None in places else weights * math.prod(places)
     return Row(
         layer.name,
@@ -144,7 +152,8 @@ def count(layer):
 def padding(layer, image, kernel):
     """Pixels of padding per side: what the padding layer before adds, and what "same" adds.
 
-    "same" on a side of unknown size is told as for a size that the stride divides.
+    "same" on a side of unknown size is told as for a size that the stride divides; of a transposed convolution it is
+    that of the convolution which it transposes.
     """
     sides = []
     before = image._keras_history.operation
@@ -155,7 +164,8 @@ def padding(layer, image, kernel):
         if layer.padding == "same":
             size, stride = image.shape[1 + axis], layer.strides[axis]
             reach = (kernel[axis] - 1) * dilation[axis] + 1
-            overlap = reach - stride if size is None else (-(-size // stride) - 1) * stride + reach - size
+            free = size is None or isinstance(layer, keras.layers.Conv2DTranspose)
+            overlap = reach - stride if free else (-(-size // stride) - 1) * stride + reach - size
             start, end = start + max(overlap, 0) // 2, end + max(overlap, 0) - max(overlap, 0) // 2
         sides.append(start if start == end else f"{start}+{end}")
     return both(tuple(sides))

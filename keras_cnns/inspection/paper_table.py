@@ -52,13 +52,23 @@ def find_table(builder, arguments):
 
 
 def compare(rows, paper):
-    """Pair ours with the paper's rows, in order: a list of (our `Row` or None, paper's dict or None, what differs)."""
+    """Pair ours with the paper's rows, in order: a list of (our `Row` or None, paper's dict or None, what differs).
+
+    Where a map's size or the number of boxes is free, the other parts of the shape are compared, and nothing else that
+    follows from what is free.
+    """
     pairs = []
     for ours, theirs in zip_longest(rows, paper):
         if ours is None or theirs is None:
             pairs.append((ours, theirs, ["row"]))
             continue
-        pairs.append((ours, theirs, [f for f in COMPARED if theirs[f] and cell(getattr(ours, f)) != theirs[f]]))
+        cells = {field: cell(getattr(ours, field)) for field in COMPARED}
+        told = {field: theirs[field] for field in COMPARED if theirs[field]}
+        if None in ours.output_shape:
+            told |= {field: cells[field] for field in ("padding", "multiply_adds")}
+            parts = zip(cells["output_shape"].split("x"), told["output_shape"].split("x"), strict=False)
+            told["output_shape"] = "x".join("?" if own == "?" else part for own, part in parts)
+        pairs.append((ours, theirs, [field for field in told if cells[field] != told[field]]))
     return pairs
 
 

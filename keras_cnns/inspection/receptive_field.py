@@ -11,7 +11,17 @@ import keras
 import tensorflow as tf
 
 from keras_cnns.inspection.layer_table import both
-from keras_cnns.layers import LocalResponseNormalization, OriginalDropout, PaddedIdentity
+from keras_cnns.layers import (
+    BedOfNailsUnpooling,
+    Crop,
+    LocalResponseNormalization,
+    MaxPoolingWithIndices,
+    MaxUnpooling,
+    NearestUnpooling,
+    OriginalDropout,
+    PaddedIdentity,
+)
+from keras_cnns.layers.unpooling import fit, sides
 
 
 class ReceptiveField(NamedTuple):
@@ -71,7 +81,8 @@ def measured_receptive_field(model, layer):
     """Return the `MeasuredField` of a layer: the pixels of the image on which its middle unit's gradient is not zero.
 
     The layers themselves run, one after another, with all weights one, so that nothing cancels, on maps of ones, so
-    that no ReLU is shut, and max pooling averages, since its gradient would reach one pixel of each window alone.
+    that no ReLU is shut, max pooling averages, since its gradient would reach one pixel of each window alone, and max
+    unpooling repeats.
     Between layers only the gradient's places are kept: the product of hundreds of layers would underflow. The model's
     own weights are left alone. An image of free size is taken larger than the field, or 256 if the arithmetic fails.
 
@@ -139,6 +150,16 @@ def places_only(x):
 
 
 def average_for_max(layer):
+    if isinstance(layer, MaxPoolingWithIndices):
+        average = keras.layers.AveragePooling2D(layer.pool_size, layer.strides, layer.padding)
+        return lambda x: (average(x), average(x))  # the indices depend on the same pixels
+    if isinstance(layer, MaxUnpooling):
+
+        def repeat(x, indices, like=None):
+            y = NearestUnpooling(layer.strides)(x + indices)
+            return y if like is None else fit(y, (0, 0), sides(like))
+
+        return repeat
     if isinstance(layer, keras.layers.MaxPooling2D):
         return lambda x: keras.ops.average_pool(x, layer.pool_size, layer.strides, layer.padding)
     if isinstance(layer, keras.layers.GlobalMaxPooling2D):
@@ -357,6 +378,13 @@ def window(layer, shape, axis):
         before = layer.padding if isinstance(layer, keras.layers.ZeroPadding2D) else layer.cropping
         shift = -before[axis][0] if isinstance(layer, keras.layers.ZeroPadding2D) else before[axis][0]
         return Window(lambda i: (i + shift, i + shift))
+    if isinstance(layer, BedOfNailsUnpooling) or (
+        isinstance(layer, MaxUnpooling) and layer.pool_size == layer.strides == (2, 2)
+    ):
+        times = layer.size[axis] if isinstance(layer, BedOfNailsUnpooling) else 2
+        return Window(lambda i: (i // times, i // times), times, 1)
+    if isinstance(layer, Crop):
+        return Window(lambda i: (i + layer.offset, i + layer.offset))
     if isinstance(layer, PaddedIdentity):
         return Window(lambda i: (i * layer.strides, i * layer.strides), 1, layer.strides)
     if isinstance(layer, keras.layers.UpSampling2D) and layer.interpolation in ("nearest", "bilinear"):

@@ -1,17 +1,29 @@
 """Layers that Keras lacks or has slower, one paper idea a file."""
 
 from keras_cnns.layers.batch_normalization import BatchNormalization
+from keras_cnns.layers.bilinear_upsampling import BilinearUpsampling, Crop
 from keras_cnns.layers.local_response_normalization import LocalResponseNormalization
 from keras_cnns.layers.original_dropout import OriginalDropout
 from keras_cnns.layers.padded_identity import PaddedIdentity
 from keras_cnns.layers.preprocessing import Preprocessing
+from keras_cnns.layers.roi_pooling import RoIPooling
+from keras_cnns.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 from keras_cnns.layers.two_towers import TowerConv2D
+from keras_cnns.layers.unpooling import BedOfNailsUnpooling, MaxPoolingWithIndices, MaxUnpooling, NearestUnpooling
 
 __all__ = [
     "BatchNormalization",
+    "BedOfNailsUnpooling",
+    "BilinearUpsampling",
+    "Crop",
     "LocalResponseNormalization",
+    "MaxPoolingWithIndices",
+    "MaxUnpooling",
+    "NearestUnpooling",
     "OriginalDropout",
     "PaddedIdentity",
     "Preprocessing",
+    "RoIPooling",
+    "SpatialPyramidPooling",
     "TowerConv2D",
 ]

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+LARGEST = 2**20  # pixels of an image for a network that takes any size
+
 
 @keras.saving.register_keras_serializable(package="keras_cnns")
 class Preprocessing(keras.layers.Layer):
@@ -13,7 +15,8 @@ class Preprocessing(keras.layers.Layer):
     `(batch, height, width, channels)` under any precision. Images that have the size already keep every pixel.
 
     Args:
-        size: (height, width) of the output, or one number for both.
+        size: (height, width) of the output, or one number for both; None keeps each image's own, except that one of
+            more than 2^20 pixels is scaled down to that, as the memory of a network grows with them.
         shorter_side: pixels of the shorter side after resizing with the aspect ratio kept; the centre `size` is cut
             from that. None resizes to `size` itself. Both are bilinear, antialiased.
         mean: what is subtracted: a number, one a channel, or one a pixel and channel, (height, width, channels).
@@ -26,10 +29,11 @@ class Preprocessing(keras.layers.Layer):
 
     def __init__(self, size, shorter_side=None, mean=None, scale=1.0, **kwargs):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
-        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        self.size = (size, size) if size is None or isinstance(size, int) else tuple(size)
         self.shorter_side, self.scale = shorter_side, scale
         self.mean = np.asarray(0 if mean is None else mean, "float32")
-        if len(self.size) != 2 or any(not isinstance(side, int) or side < 1 for side in self.size):
+        free = size is None and shorter_side is None
+        if not free and (len(self.size) != 2 or any(not isinstance(side, int) or side < 1 for side in self.size)):
             raise ValueError(f"size is {size}; it must be (height, width), both whole numbers of at least 1.")
         if shorter_side is not None and shorter_side < max(self.size):
             raise ValueError(f"shorter_side is {shorter_side}; {self.size} can be cut from {max(self.size)} or more.")
@@ -48,9 +52,11 @@ class Preprocessing(keras.layers.Layer):
             raise ValueError(f"images have the shape {images.shape}; it must be (batch, height, width, {channels}).")
         if images.dtype != tf.uint8:
             images = tf.cast(images, tf.float32)
-        if images.shape[1:3] == self.size and self.shorter_side in (None, min(self.size)):
+        if None not in self.size and images.shape[1:3] == self.size and self.shorter_side in (None, min(self.size)):
             return tf.cast(images, tf.float32)
         height, width = tf.shape(images)[1], tf.shape(images)[2]
+        if self.size[0] is None:
+            return tf.cond(height * width <= LARGEST, lambda: tf.cast(images, tf.float32), lambda: reduced(images))
         if self.shorter_side is None:
             resized = self.size
         else:
@@ -74,5 +80,13 @@ class Preprocessing(keras.layers.Layer):
         return (input_shape[0], *self.size, input_shape[-1])
 
     def get_config(self):
-        arguments = {"size": self.size, "shorter_side": self.shorter_side, "mean": self.mean.tolist()}
+        size = None if self.size[0] is None else self.size
+        arguments = {"size": size, "shorter_side": self.shorter_side, "mean": self.mean.tolist()}
         return {**super().get_config(), **arguments, "scale": self.scale}
+
+
+def reduced(images):
+    """Images scaled down to `LARGEST` pixels."""
+    sides = tf.cast(tf.shape(images)[1:3], tf.float32)
+    size = tf.cast(tf.maximum(sides * tf.sqrt(LARGEST / tf.reduce_prod(sides)), 1.0), tf.int32)
+    return tf.image.resize(images, size, antialias=True)

@@ -34,7 +34,7 @@ def convolutionalize(model):
     """Return a classifier as a network of convolutions alone, for images of any size, its logits as a map.
 
     A dense layer over maps of h x w becomes an h x w convolution, one over a vector a 1x1 convolution, and global
-    average pooling over h x w an average pooling of that window with stride 1; all other layers stay. An image of the
+    pooling over h x w the same pooling of that window with stride 1; all other layers stay. An image of the
     classifier's own size gives `(batch, 1, 1, classes)`, equal to the classifier's output, a larger one
     `(batch, rows, columns, classes)`: the output of each window that the strides reach, but for the padding at edges.
     The weights are copied; layers keep their names.
@@ -72,6 +72,8 @@ def convolution(layer):
         return keras.layers.Conv2D(layer.units, window, activation=layer.activation, use_bias=layer.use_bias, **kept)
     if isinstance(layer, keras.layers.GlobalAveragePooling2D):
         return keras.layers.AveragePooling2D(layer.input.shape[1:3], strides=1, **kept)
+    if isinstance(layer, keras.layers.GlobalMaxPooling2D):
+        return keras.layers.MaxPooling2D(layer.input.shape[1:3], strides=1, **kept)
     if not isinstance(layer, LOCAL) or (window != (1, 1) and not isinstance(layer, POINTWISE)):
         where = " on flattened maps" if window != (1, 1) else ""
         raise ValueError(f"{layer.name}, a {type(layer).__name__}{where}, has no meaning at another size.")

@@ -18,24 +18,29 @@ class SGD(keras.optimizers.SGD):
         l2: the papers' "weight decay".
         undecayed: names of variables without decay; ("bias",) leaves out biases, ("bias", "gamma", "beta") batch
             normalisation too.
+        doubled: names of variables that learn at twice the rate, as biases do in Caffe's networks.
 
     Raises:
         ValueError: `weight_decay` is given.
     """
 
-    def __init__(self, learning_rate, momentum=0.9, nesterov=False, l2=0.0, undecayed=(), name="sgd", **kwargs):
+    def __init__(
+        self, learning_rate, momentum=0.9, nesterov=False, l2=0.0, undecayed=(), doubled=(), name="sgd", **kwargs
+    ):
         if kwargs.get("weight_decay"):
             raise ValueError(f"weight_decay is {kwargs['weight_decay']}; the papers' decay is l2, inside the momentum.")
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, name=name, **kwargs)
-        self.l2, self.undecayed = l2, tuple(undecayed)
+        self.l2, self.undecayed, self.doubled = l2, tuple(undecayed), tuple(doubled)
 
     def build(self, variables):
         if not self.built:
             self._decayed = [variable.name not in self.undecayed for variable in variables]
+            self._rates = [2.0 if variable.name in self.doubled else 1.0 for variable in variables]
         super().build(variables)
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
+        learning_rate = learning_rate * self._rates[index]
         if self.l2 and self._decayed[index]:
             gradient = gradient + self.l2 * tf.convert_to_tensor(variable)
         if not self.momentum:
@@ -52,7 +57,7 @@ class SGD(keras.optimizers.SGD):
         )
 
     def get_config(self):
-        config = {**super().get_config(), "l2": self.l2, "undecayed": self.undecayed}
+        config = {**super().get_config(), "l2": self.l2, "undecayed": self.undecayed, "doubled": self.doubled}
         del config["weight_decay"]
         return config
 

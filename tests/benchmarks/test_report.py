@@ -59,10 +59,10 @@ def test_the_aims_of_each_kind_of_row():
 
 
 def test_every_row_is_there_once_and_the_short_selection_has_all_trainings():
-    assert len({row.key for row in FULL}) == len(FULL) == 2 * (6 * 3 + 1)
+    assert len({row.key for row in FULL}) == len(FULL) == 2 * (6 * 3 + 4)
     short = [row for row in FULL if in_short(row)]
-    assert sum(row.mode == "training" for row in short) == 14
-    assert {row.batch for row in short} == {1, 16, 128}
+    assert sum(row.mode == "training" for row in short) == 20
+    assert {row.batch for row in short} == {1, 4, 16, 128}
 
 
 def test_everyone_takes_turns_one_after_the_other_and_each_begins_a_round():

@@ -101,17 +101,21 @@ def test_the_map_is_the_classifier_window_by_window():
             np.testing.assert_allclose(dense[:, row, column], model(window), rtol=1e-4, atol=1e-3)
 
 
-def test_global_pooling_becomes_a_pooling_of_its_window():
-    """Maps of 3x3, then of 4x3: the mean of the first three rows and of the last three, by hand."""
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [(keras.layers.GlobalAveragePooling2D, [4, 7]), (keras.layers.GlobalMaxPooling2D, [8, 11])],
+)
+def test_global_pooling_becomes_a_pooling_of_its_window(pooling, expected):
+    """Maps of 3x3, then of 4x3: the mean (the maximum) of the first three rows and of the last three, by hand."""
     model = keras.Sequential(
         [
             keras.Input((3, 3, 1)),
-            keras.layers.GlobalAveragePooling2D(),
+            pooling(),
             keras.layers.Dense(1, kernel_initializer="ones"),
         ]
     )
     image = np.arange(12, dtype="float32").reshape(1, 4, 3, 1)
-    np.testing.assert_allclose(convolutionalize(model)(image)[0, :, 0, 0], [4, 7])
+    np.testing.assert_allclose(convolutionalize(model)(image)[0, :, 0, 0], expected)
 
 
 def sequential(*layers, shape=(8, 8, 3)):

@@ -49,6 +49,18 @@ def test_decay_leaves_out_the_variables_it_is_told_to():
     assert [float(variable[0]) for variable in variables] == [pytest.approx(0.95), 1.0, 1.0]
 
 
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_the_variables_it_is_told_learn_at_twice_the_rate(momentum):
+    gradients = [0.3, -1.0, 0.7]
+    variables = [keras.Variable(np.ones(2, "float32"), name=name) for name in ("kernel", "bias")]
+    optimizer = SGD(0.1, momentum=momentum, l2=0.5, undecayed=("bias",), doubled=("bias",))
+    for gradient in gradients:
+        optimizer.apply([tf.fill([2], gradient)] * 2, variables)
+    expected = [by_hand(1.0, gradients, [0.1] * 3, momentum, 0.5), by_hand(1.0, gradients, [0.2] * 3, momentum, 0.0)]
+    assert [float(variable[0]) for variable in variables] == pytest.approx(expected, rel=1e-5)
+    assert SGD.from_config(optimizer.get_config()).doubled == ("bias",)
+
+
 def test_two_replicas_sum_their_gradients_and_decay_once(two_replicas):
     with two_replicas.scope():
         variable = keras.Variable(np.ones(2, "float32"), name="kernel")

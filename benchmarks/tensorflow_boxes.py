@@ -1,0 +1,44 @@
+"""Our box operations, for `benchmarks.boxes`."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.serving import serve
+from keras_cnns.ops import iou, non_max_suppression, roi_pool
+
+
+def build(spec):
+    inputs = {name: tf.constant(each) for name, each in np.load(spec["inputs"]).items()}
+    step, result = operation(spec["operation"], inputs)
+    step = tf.function(step)
+    versions = {"tensorflow": tf.__version__}
+    about = {"versions": versions, "threads": len(os.sched_getaffinity(0)), "result": result(step().numpy())}
+    return lambda: step().numpy(), about
+
+
+def operation(name, inputs):
+    """The function to time, and one from what it returns to a figure that the peer's must equal."""
+    boxes = inputs["boxes"]
+    if name == "iou":
+        return lambda: iou(boxes, inputs["others"]), lambda overlaps: int((overlaps > 0.5).sum())
+    if name.startswith("nms"):
+        most = 300 if name.endswith("300") else len(boxes)
+        return lambda: non_max_suppression(boxes, inputs["scores"], 0.7, most), lambda kept: int(kept.sum())
+    features, boxes = inputs["map"][None], boxes[None]
+    pool = lambda features: roi_pool(features, boxes, 7, 1 / 16)
+    if name == "roi_pool":
+        return lambda: pool(features), lambda pooled: float(f"{np.float64(pooled).sum():.9g}")
+
+    def with_gradient():
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            pooled = pool(features)
+        return tape.gradient(pooled, features)
+
+    return with_gradient, lambda gradient: float(gradient.sum())
+
+
+if __name__ == "__main__":
+    serve(build)

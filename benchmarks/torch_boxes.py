@@ -1,0 +1,47 @@
+"""torchvision's box operations, for `benchmarks.boxes`. It imports nothing of TensorFlow."""
+
+import os
+
+import numpy as np
+import torch
+import torchvision
+from torchvision.ops import box_iou, nms, roi_pool
+
+from benchmarks.serving import serve
+
+
+def build(spec):
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    inputs = {name: torch.from_numpy(each) for name, each in np.load(spec["inputs"]).items()}
+    step, result = operation(spec["operation"], inputs)
+    versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
+    about = {"versions": versions, "threads": torch.get_num_threads(), "result": result(step().numpy())}
+    return lambda: step().numpy(), about
+
+
+def operation(name, inputs):
+    """The function to time, and one from what it returns to a figure that ours must equal."""
+    boxes = inputs["boxes"]
+    if name == "iou":
+        return lambda: box_iou(boxes, inputs["others"]), lambda overlaps: int((overlaps > 0.5).sum())
+    if name.startswith("nms"):
+        most = 300 if name.endswith("300") else len(boxes)
+        return lambda: nms(boxes, inputs["scores"], 0.7)[:most], lambda kept: int(kept.sum())
+    features = inputs["map"].permute(2, 0, 1)[None].contiguous()  # its order; channels last is no faster there
+    if name == "roi_pool":
+        return (
+            lambda: roi_pool(features, [boxes], 7, 1 / 16),
+            lambda pooled: float(f"{np.float64(pooled).sum():.9g}"),
+        )
+    features.requires_grad_()
+
+    def with_gradient():
+        features.grad = None
+        roi_pool(features, [boxes], 7, 1 / 16).sum().backward()
+        return features.grad
+
+    return with_gradient, lambda gradient: float(gradient.sum())
+
+
+if __name__ == "__main__":
+    serve(build)

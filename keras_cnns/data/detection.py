@@ -1,0 +1,327 @@
+"""Photographs with boxes: Pascal VOC, from its folders or from TensorFlow Datasets, and COCO's JSON.
+
+An image's objects are float32 `(most, 6)`: x1, y1, x2, y2 in pixels, the number of the class, and 1 where it is
+difficult (of COCO: a crowd); `most` is what the fullest image has, and rows of -1 stand behind those of the others. The
+functions of such `Images` are of `((image, objects), key)`.
+
+A box that crosses the image's border is cut off there, and counted. One without area, outside of its image or of an
+unknown class, and a file that is missing or cannot be read, are named, counted and left out like a corrupt image; with
+`strict` they are an error.
+"""
+
+import json
+from pathlib import Path
+from xml.etree.ElementTree import ParseError
+
+import numpy as np
+import tensorflow as tf
+from defusedxml import DefusedXmlException, ElementTree
+from PIL import Image
+
+from keras_cnns.arguments import check_choice
+from keras_cnns.data.augmentation import to_uint8
+from keras_cnns.data.pipeline import Images
+from keras_cnns.data.random import permutation, uniform
+from keras_cnns.data.sources import SUFFIXES
+
+NO_OBJECT = -1.0
+
+
+def voc_boxes(folder, split, labels=None, train_list="trainval", test_list="test", strict=False):
+    """Return the photographs of a folder in Pascal VOC's layout as `Images` with objects.
+
+    `JPEGImages/NAME.jpg` (or another ending), `Annotations/NAME.xml`, and the names in `ImageSets/Main/LIST.txt`. Their
+    corners are pixels counted from 1, both inclusive: xmin, xmax become xmin - 1, xmax.
+
+    Args:
+        split: "train", the list `train_list`, or "test", `test_list`.
+        labels: names of the classes; by default those that the training list's files have, in alphabetical order.
+
+    Raises:
+        ValueError: no such list, no image in it that can be used, or, with `strict`, anything that would be left out.
+    """
+    check_choice("split", split, ("train", "test"))
+    folder, faults, parsed = Path(folder), [], {}
+    lists = {"train": voc_list(folder, train_list), "test": voc_list(folder, test_list) if split == "test" else ()}
+    for name in lists[split] if labels else dict.fromkeys([*lists["train"], *lists[split]]):
+        try:
+            parsed[name] = voc_annotation(folder / "Annotations" / f"{name}.xml")
+        except ValueError as error:
+            if name in lists[split]:
+                faults.append(error.args)
+    if labels is None:
+        labels = sorted({label for name in lists["train"] for label, *_ in parsed.get(name, ())})
+    photos = []
+    for name in lists[split]:
+        if name in parsed:
+            stem = folder / "JPEGImages" / name
+            paths = [stem.with_name(stem.name + suffix) for suffix in SUFFIXES]
+            path = next((path for path in paths if path.exists()), paths[0])
+            objects = [
+                (f"{folder / 'Annotations' / name}.xml, object {number}", *each)
+                for number, each in enumerate(parsed[name], start=1)
+            ]
+            photos.append((path, objects))
+    return from_files(folder, split, photos, faults, labels, strict)
+
+
+def voc_list(folder, name):
+    file = folder / f"ImageSets/Main/{name}.txt"
+    if not file.is_file():
+        raise ValueError(f"{file} does not exist; it must list the images, one a line.")
+    return [line.split()[0] for line in file.read_text().splitlines() if line.strip()]
+
+
+def voc_annotation(path):
+    """[(class, (x1, y1, x2, y2), difficult)] of an XML file; ValueError(path, what is wrong with it)."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except FileNotFoundError:
+        raise ValueError(str(path), "does not exist") from None
+    except (ParseError, DefusedXmlException, OSError, UnicodeError) as error:
+        raise ValueError(str(path), f"is no XML that can be read: {error!r}") from error
+    objects = []
+    for number, each in enumerate(root.findall("object"), start=1):  # the parts of a person lie deeper
+        try:
+            box = [float(each.find("bndbox").find(key).text) for key in ("xmin", "ymin", "xmax", "ymax")]
+            label, difficult = each.find("name").text.strip(), each.findtext("difficult") or "0"
+            objects.append((label, from_inclusive(*box), int(difficult)))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(str(path), f"has no name or no four corners of its object {number}") from error
+    return objects
+
+
+def from_inclusive(x1, y1, x2, y2):
+    """Corners counted from 1, both in the box; two that are one stay so, since nobody drew a box of one pixel."""
+    return (x1 - (x2 > x1), y1 - (y2 > y1), x2, y2)
+
+
+def coco_boxes(annotations, folder, strict=False):
+    """Return the photographs of a COCO file of instances as `Images` with objects; crowds are difficult ones.
+
+    The classes are the file's categories by their ids, numbered from 0.
+
+    Args:
+        annotations: the JSON file, such as `instances_train2017.json`.
+        folder: where the images lie.
+
+    Raises:
+        ValueError: a file that is no such JSON, no image that can be used, or, with `strict`, anything that would be
+            left out.
+    """
+    file, folder, faults = Path(annotations), Path(folder), []
+    try:
+        content = json.loads(file.read_text())
+        numbers = {each["id"]: each["name"] for each in sorted(content["categories"], key=lambda each: each["id"])}
+        photos = {each["id"]: (folder / each["file_name"], []) for each in content["images"]}
+        found = content["annotations"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{file} is no COCO file of instances, with images, annotations and categories: {error!r}."
+        ) from error
+    for number, each in enumerate(found):
+        name = f"{file}, annotations[{number}]"
+        try:
+            name = f"{file}, annotation {each['id']}"
+            left, top, width, height = map(float, each["bbox"])
+            label = numbers.get(each["category_id"], f"number {each['category_id']}")
+            box = label, (left, top, left + width, top + height), int(each.get("iscrowd", 0))
+            image = each["image_id"]
+        except (KeyError, TypeError, ValueError):
+            faults.append((name, "lacks its id, a bbox of four numbers, its category or its image"))
+            continue
+        if image in photos:
+            photos[image][1].append((name, *box))
+        else:
+            faults.append((name, f"belongs to the image {image}, which the file does not list"))
+    return from_files(file, folder.name, list(photos.values()), faults, list(numbers.values()), strict)
+
+
+def from_files(source, split, photos, faults, labels, strict):
+    """`Images` of photos, [(path, [(name, label, corners, difficult)])]; `faults`: [(name, what is wrong with it)]."""
+    paths, objects = [], Objects(labels, faults)
+    for path, found in photos:
+        try:
+            with Image.open(path) as file:  # its header alone
+                size = file.size
+        except FileNotFoundError:
+            faults.append((str(path), "does not exist"))
+        except (OSError, Image.DecompressionBombError):
+            faults.append((str(path), "cannot be decoded"))
+        else:
+            paths.append(str(path))
+            objects.add(found, *size)
+    paths = np.array(paths)
+
+    def records(seed):
+        order = np.arange(len(paths)) if seed is None else permutation(len(paths), seed, 0)
+        files = tf.data.Dataset.from_tensor_slices((order, paths[order]))
+        return files.map(lambda index, path: (index, path, tf.io.read_file(path), objects.of(index)))
+
+    return objects.images(Path(source).stem, split, records, strict)
+
+
+def tfds_boxes(name, split, data_dir=None, strict=False):
+    """Return a TensorFlow Datasets set with Pascal VOC's features, `voc/2007` or `voc/2012`, as `Images` with objects.
+
+    Offline when `data_dir` holds it prepared; otherwise it is downloaded and prepared there.
+
+    split: as TensorFlow Datasets writes it: "train+validation" is VOC's trainval. (The "test" of 2012 has no boxes.)
+
+    Raises:
+        ValueError: no such data set or split, one without boxes, or one that can be neither found nor downloaded; with
+            `strict`, anything that would be left out.
+    """
+    import tensorflow_datasets as tfds  # slow to import
+
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+        if not builder.info.splits:
+            builder.download_and_prepare()
+    except Exception as error:  # TFDS raises many kinds
+        where = data_dir or "the default data folder"
+        raise ValueError(
+            f"data set {name!r} is not prepared in {where} and could not be downloaded: {error}"
+        ) from error
+    splits, features = builder.info.splits, builder.info.features
+    if unknown := [part for part in split.split("+") if part.partition("[")[0] not in splits]:
+        raise ValueError(f"data set {name!r} has no split {unknown[0]!r}; it has {', '.join(sorted(splits))}.")
+    kinds = getattr(features["objects"], "feature", ()) if "objects" in features else ()
+    if not {"bbox", "label", "is_difficult"} <= set(kinds):
+        raise ValueError(f"data set {name!r} has {', '.join(features)}; objects as Pascal VOC's are needed.")
+
+    def stored(seed=None):
+        reading = tfds.ReadConfig(add_tfds_id=True, shuffle_seed=seed, try_autocache=False, enable_ordering_guard=False)
+        encoded = {"image": tfds.decode.SkipDecoding()}
+        return builder.as_dataset(split, shuffle_files=seed is not None, read_config=reading, decoders=encoded)
+
+    labels, faults, names = kinds["label"].names, [], []
+    objects = Objects(labels, faults)
+    for each in stored().as_numpy_iterator():
+        height, width, _ = tf.io.extract_jpeg_shape(each["image"]).numpy()
+        names.append(each["tfds_id"])
+        found = zip(*(each["objects"][key] for key in ("bbox", "label", "is_difficult")), strict=True)
+        rows = []
+        for number, (shares, label, difficult) in enumerate(found, start=1):
+            y1, x1, y2, x2 = np.round(shares.astype("float64") * [height, width, height, width], 3).tolist()
+            rows.append(
+                (f"{names[-1].decode()}, object {number}", labels[label], from_inclusive(x1, y1, x2, y2), difficult)
+            )
+        objects.add(rows, width, height)
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(tf.constant(names), tf.range(len(names), dtype=tf.int64)), -1
+    )
+
+    def records(seed):
+        data = stored(seed)
+        if seed is not None:
+            data = data.shuffle(1024, seed=seed, reshuffle_each_iteration=False)
+        data = data.map(lambda each: (table[each["tfds_id"]], each["tfds_id"], each["image"]))
+        return data.map(lambda index, name, image: (index, name, image, objects.of(index)))
+
+    return objects.images(name, split, records, strict)
+
+
+class Objects:
+    """The objects of a data set, image after image, checked.
+
+    labels: names of the classes. faults: a list of (name, what is wrong with it), to which others are added.
+    """
+
+    def __init__(self, labels, faults):
+        self.labels, self.faults = list(labels), faults
+        self.rows, self.cut = [], 0
+
+    def add(self, objects, width, height):
+        """Add those of one image: [(name, label, (x1, y1, x2, y2), difficult)]."""
+        rows = []
+        for name, label, corners, difficult in objects:
+            x1, y1, x2, y2 = corners
+            inside = (max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height))
+            box = f"({x1:g}, {y1:g}, {x2:g}, {y2:g})"
+            if label not in self.labels:
+                self.faults.append((name, f"is of the class {label!r}, none of {', '.join(self.labels)}"))
+            elif not (x2 > x1 and y2 > y1):  # or not a number
+                self.faults.append((name, f"has no area: {box}"))
+            elif not (inside[2] > inside[0] and inside[3] > inside[1]):
+                self.faults.append((name, f"lies outside of its image of {width}x{height}: {box}"))
+            else:
+                self.cut += inside != corners
+                rows.append((*inside, self.labels.index(label), difficult))
+        self.rows.append(np.float32(rows).reshape(-1, 6))
+
+    def images(self, name, split, records, strict):
+        """`Images` of these records, each (index, name, bytes, objects)."""
+        if not self.rows:
+            raise ValueError(f"{name} has no {split} image that can be used; {len(self.faults)} things are wrong.")
+        counts = [len(rows) for rows in self.rows]
+        self.most, self.flat = max(counts), np.concatenate(self.rows)
+        self.starts = np.concatenate([[0], np.cumsum(counts)])
+        by_label = np.bincount(np.int64(self.flat[:, 4]), minlength=len(self.labels))
+        told = ", ".join(f"{number:,} {label}" for number, label in zip(by_label, self.labels, strict=True))
+        description = f"{name} {split}, {len(counts):,} images, {len(self.flat):,} objects: {told}"
+        if self.cut:
+            description += f"; {self.cut:,} cut off at the border"
+        images = Images(name, description, self.labels, len(counts), records, mask=keep_objects, strict=strict)
+        for fault in self.faults:
+            images.leave_out(*fault)
+        return images
+
+    def of(self, index):
+        """The objects `(most, 6)` of an image, a tensor's number."""
+        own = tf.constant(self.flat)[tf.constant(self.starts)[index] : tf.constant(self.starts)[index + 1]]
+        missing = self.most - tf.shape(own)[0]
+        return tf.ensure_shape(tf.pad(own, [(0, missing), (0, 0)], constant_values=NO_OBJECT), (self.most, 6))
+
+
+def keep_objects(name, image, objects):
+    return objects
+
+
+def truth(objects):
+    """The boxes `(n, 4)`, labels `(n,)` int32 and difficult `(n,)` bool, as a dict, of an image's rows `(most, 6)`."""
+    rows = np.asarray(objects)
+    rows = rows[rows[:, 4] >= 0]
+    return {"boxes": rows[:, :4], "labels": rows[:, 4].astype("int32"), "difficult": rows[:, 5] > 0}
+
+
+# Functions of ((image, objects), key): `Images.each`.
+
+
+def random_flip_objects(pair, key):
+    """Mirror an image and its boxes left to right with probability one half: Fast R-CNN, section 2.3."""
+    image, objects = pair
+    width = tf.cast(tf.shape(image)[1], tf.float32)
+    x1, y1, x2, y2, label, difficult = tf.unstack(objects, axis=-1)
+    mirrored = tf.where(label[:, None] >= 0, tf.stack([width - x2, y1, width - x1, y2, label, difficult], -1), objects)
+    turned = uniform(key) < 0.5
+    return tf.where(turned, tf.reverse(image, [1]), image), tf.where(turned, mirrored, objects)
+
+
+def scale_objects(shorter, longest):
+    """Scale an image (bilinear, uint8 out) and its boxes so that the shorter side has `shorter` pixels, or the longer
+    one `longest` if it would have more: Fast R-CNN, section 5.2, with 600 and 1,000."""
+
+    def scale(pair, key):
+        image, objects = pair
+        sides = tf.cast(tf.shape(image)[:2], tf.float32)
+        factor = tf.minimum(shorter / tf.reduce_min(sides), longest / tf.reduce_max(sides))
+        size = tf.cast(tf.round(factor * sides), tf.int32)
+        height, width = tf.unstack(tf.cast(size, tf.float32) / sides)  # of whole pixels, so perhaps not quite `factor`
+        stretch = tf.stack([width, height, width, height, 1.0, 1.0])
+        objects = tf.where(objects[:, 4:5] >= 0, objects * stretch, objects)
+        return to_uint8(tf.image.resize(image, size)), objects
+
+    return scale
+
+
+def pad_objects(height, width):
+    """Bring an image that is at most so large to this size with zeros at the bottom and the right; boxes stay."""
+
+    def pad(pair, key):
+        image, objects = pair
+        sides = tf.shape(image)[:2]
+        image = tf.pad(image, [(0, height - sides[0]), (0, width - sides[1]), (0, 0)])
+        return tf.ensure_shape(image, (height, width, None)), objects
+
+    return pad

@@ -1,0 +1,15 @@
+"""The detection line, 2013 to 2017: from regions to classify to networks that propose them."""
+
+from keras_cnns.detection.fast_rcnn import fast_rcnn
+from keras_cnns.detection.proposals import compute_proposals, read_proposals
+from keras_cnns.detection.selective_search import selective_search
+from keras_cnns.detection.sppnet import sppnet, sppnet_detector
+
+__all__ = [
+    "compute_proposals",
+    "fast_rcnn",
+    "read_proposals",
+    "selective_search",
+    "sppnet",
+    "sppnet_detector",
+]

@@ -1,0 +1,151 @@
+"""Average precision of detectors, as Pascal VOC and as COCO count it.
+
+Detections are a dict an image, `{"boxes": (n, 4), "scores": (n,), "labels": (n,)}`, ground truth one
+`{"boxes": (m, 4), "labels": (m,), "difficult": (m,)}`, both in the same order of images. All scores are in %.
+"""
+
+import contextlib
+import io
+
+import numpy as np
+
+from keras_cnns.arguments import check_choice
+
+# 0:0.1:1 as MATLAB counts it, from both ends: 0.3 is 3 times 0.1, which is above 3/10, and 0.7 is 1 less that.
+RECALLS = np.array([0.1 * i for i in range(5)] + [0.5] + [1 - 0.1 * i for i in reversed(range(5))])
+
+
+def voc_scores(detections, truths, labels, metric="area", iou_threshold=0.5):
+    """Return VOC's average precision of every class that there was to find, `ap_<label>`, and their mean, `map`.
+
+    A detection is right if the object of its class and image that it overlaps most is one that no better detection
+    found, and overlaps it by `iou_threshold` or more. One that overlaps a difficult object most counts neither way, nor
+    are difficult objects there to be found.
+
+    Args:
+        labels: names of the classes.
+        metric: "11-point", as up to 2009, the mean of the highest precision at recalls of 0, 0.1, ... 1 or more, or
+            "area", as from 2010 on, the area under the curve made falling.
+
+    Raises:
+        ValueError: as many detections as truths are needed; an unknown metric; no class has anything to find.
+
+    Source: VOCdevkit, VOCevaldet.m and VOCap.m of 2007 and 2012.
+    """
+    check_choice("metric", metric, ("11-point", "area"))
+    check_images(detections, truths)
+    scores = {}
+    for number, label in enumerate(labels):
+        right, objects = voc_matches(detections, truths, number, iou_threshold)
+        if objects:
+            scores[f"ap_{label}"] = 100 * average_precision(*precision_recall(right, objects), metric)
+    if not scores:
+        raise ValueError("no image has an object that is not difficult; there is nothing to score.")
+    return {"map": float(np.mean(list(scores.values()))), **scores}
+
+
+def check_images(detections, truths):
+    if len(detections) != len(truths):
+        raise ValueError(
+            f"detections are of {len(detections)} images and truths of {len(truths)}; they must be the same."
+        )
+
+
+def voc_matches(detections, truths, label, iou_threshold=0.5):
+    """Whether each detection of a class is right, best score first, and how many objects there were to find.
+
+    Detections that overlap a difficult object most are left out. Of equal scores the earlier image's comes first.
+    """
+    found, objects = [], []
+    for image, (detection, truth) in enumerate(zip(detections, truths, strict=True)):
+        those = np.asarray(detection["labels"]) == label
+        boxes, scores = np.asarray(detection["boxes"], "float64")[those], np.asarray(detection["scores"])[those]
+        found += [(score, image, box) for score, box in zip(scores, boxes, strict=True)]
+        those = np.asarray(truth["labels"]) == label
+        difficult = np.asarray(truth["difficult"], bool)[those]
+        objects.append((np.asarray(truth["boxes"], "float64")[those], difficult, np.zeros(len(difficult), bool)))
+    right = []
+    for _, image, box in sorted(found, key=lambda each: -each[0]):
+        boxes, difficult, taken = objects[image]
+        overlaps = overlap(box, boxes)
+        best = overlaps.argmax() if len(overlaps) else None
+        if best is None or overlaps[best] < iou_threshold:
+            right.append(False)
+        elif not difficult[best]:
+            right.append(not taken[best])
+            taken[best] = True
+    return np.array(right, bool), sum(int((~difficult).sum()) for _, difficult, _ in objects)
+
+
+def overlap(box, boxes):
+    """IoU of a box `(4,)` with others `(m, 4)`, in float64: the devkit's inclusive corners, one more and one less."""
+    common = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    common = np.where((common > 0).all(axis=1), common.prod(axis=1), 0.0)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
+    return common / np.where(common > 0, areas - common, 1.0)
+
+
+def precision_recall(right, objects):
+    """Precision and recall after each detection, best first."""
+    true = np.cumsum(right)
+    return true / np.arange(1, len(right) + 1), true / objects
+
+
+def average_precision(precision, recall, metric):
+    if metric == "11-point":
+        return sum(precision[recall >= least].max(initial=0.0) for least in RECALLS) / 11
+    recall = np.concatenate([[0.0], recall, [1.0]])
+    precision = np.maximum.accumulate(np.concatenate([[0.0], precision, [0.0]])[::-1])[::-1]
+    return float(np.sum(np.diff(recall) * precision[1:]))
+
+
+def coco_scores(detections, truths, labels):
+    """Return COCO's average precision over IoU of 0.5 to 0.95 as `ap`, and `ap50`, `ap75`, `ap_small`, `ap_medium`,
+    `ap_large` and `ar_100`, by pycocotools. Difficult objects are crowds. A score of sizes that there are none of is
+    left out.
+
+    labels: names of the classes.
+
+    Raises:
+        ValueError: as many detections as truths are needed; there are no objects.
+    """
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    check_images(detections, truths)
+    objects, found = [], []
+    for image, (detection, truth) in enumerate(zip(detections, truths, strict=True), start=1):
+        columns = (truth[key] for key in ("boxes", "labels", "difficult"))
+        for box, label, difficult in zip(*columns, strict=True):
+            own = {"id": len(objects) + 1, "image_id": image, "category_id": int(label), "iscrowd": int(difficult)}
+            objects.append({**own, "bbox": from_corner(box), "area": float(np.prod(from_corner(box)[2:]))})
+        columns = (detection[key] for key in ("boxes", "labels", "scores"))
+        for box, label, score in zip(*columns, strict=True):
+            own = {"image_id": image, "category_id": int(label), "score": float(score)}
+            found.append({**own, "bbox": from_corner(box)})
+    if not objects:
+        raise ValueError("no image has an object; there is nothing to score.")
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = {
+            "info": {},
+            "images": [{"id": image} for image in range(1, len(truths) + 1)],
+            "annotations": objects,
+            "categories": [{"id": number, "name": label} for number, label in enumerate(labels)],
+        }
+        coco.createIndex()
+        results = coco.loadRes(found) if found else COCO()
+        evaluation = COCOeval(coco, results, "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", None, None, "ar_100")
+    return {
+        name: 100 * float(score) for name, score in zip(names, evaluation.stats, strict=False) if name and score >= 0
+    }
+
+
+def from_corner(box):
+    """x, y, width, height, as COCO has boxes."""
+    x1, y1, x2, y2 = (float(v) for v in box)
+    return [x1, y1, x2 - x1, y2 - y1]

@@ -1,0 +1,43 @@
+"""Regions of interest: the part of a map that lies under a box, brought to one size for all boxes."""
+
+import tensorflow as tf
+
+from keras_cnns.ops.boxes import corners
+from keras_cnns.ops.pooling import max_of_bins
+
+
+def roi_pool(features, boxes, output_size, spatial_scale):
+    """Return the maxima of h x w bins under each box: `(B, N, h, w, C)`; of a bin outside of the map 0.
+
+    As Caffe's layer does, both ends of a box are scaled and rounded, halves away from zero, the cell of the end belongs
+    to it, so that it has at least one, and bins share cells where they do not come out even. The gradient goes to the
+    first maximum of a bin, and none to the boxes.
+
+    Args:
+        features, boxes: `(B, H, W, C)` and `(B, N, 4)`, boxes in the image's pixels.
+        output_size: (h, w), or a number for both.
+        spatial_scale: cells of the map a pixel of the image: 1/16 behind four poolings.
+
+    Source: Fast R-CNN (Girshick, ICCV 2015), section 2.1, and its code for the rounding.
+    """
+    height, width = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    x1, y1, x2, y2 = (rounded(each * spatial_scale) for each in corners(boxes))
+    cells = tf.shape(features)
+    return max_of_bins(features, bins(y1, y2, height, cells[1]), bins(x1, x2, width, cells[2]))
+
+
+def rounded(x):
+    """To the next whole number, halves away from zero, as C does; `tf.round` has them to the even one."""
+    whole = x - tf.math.floormod(tf.abs(x), 1.0) * tf.sign(x)
+    return whole + tf.sign(x) * tf.cast(tf.abs(x - whole) >= 0.5, x.dtype)
+
+
+def bins(first, last, count, cells):
+    """Where the bins between two cells begin and end, the end exclusive: two of `(B, N, count)`, int32."""
+    extent = tf.maximum(last - first + 1, 1.0)[..., None]
+    # A float32, like Caffe's, whose rounding errors move some ends by a cell; in float64 first, so that no compiler
+    # that multiplies by the reciprocal of `count` makes others.
+    size = tf.cast(tf.cast(extent, tf.float64) / count, tf.float32)
+    number = tf.range(count, dtype=tf.float32)
+    ends = tf.floor(number * size), tf.math.ceil((number + 1) * size)
+    return tuple(tf.clip_by_value(tf.cast(first[..., None] + end, tf.int32), 0, cells) for end in ends)
