@@ -31,6 +31,7 @@ WITH_PEERS = .venv/installed $(if $(filter .venv-bench/%,$(PEERS)),.venv-bench/i
 
 bench: $(WITH_PEERS)
 	$(RUN) -m benchmarks.input --peers $(PEERS)
+	$(RUN) -m benchmarks.boxes --peers $(PEERS)
 	$(RUN) -m benchmarks --peers $(PEERS)
 
 # Memory and time of training steps against batch size and depth; what is there already is not measured again.

@@ -17,6 +17,7 @@ from keras_cnns.ops import label_maps
 
 TOP = 5
 LARGEST = 2_000_000_000  # bytes of weights: a SavedModel's graph must stay below 2 GiB
+LARGE_KERNEL = 2**22  # weights
 
 
 def export(model, path, preprocessing=None, labels=None, force=False, format="saved_model"):
@@ -115,11 +116,12 @@ def classify(outputs, labels):
 def write_saved_model(model, path, preprocessing, labels, channels):
     # Constants, since oneDNN brings a variable into its own order at every call and a constant once. Not the kernels of
     # dense layers: the order is that of the first batch's size, and makes float32 several times slower on others; and
-    # loading takes many times a constant's memory, for VGG's 10 GB. They are kept in the precision they are used in.
+    # loading takes many times a constant's memory, for VGG's 10 GB. Nor those of FCN's and DeconvNet's convolutions in
+    # their place, which took 20 GB to write. They are kept in the precision they are used in.
     dense = {
         id(layer.kernel): layer.compute_dtype
         for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.Dense)
+        if isinstance(layer, keras.layers.Dense) or np.prod(getattr(layer, "kernel", np.zeros(0)).shape) > LARGE_KERNEL
     }
     weights = [
         [tf.Variable(tf.cast(v, dense[id(v)])) if id(v) in dense else v.numpy() for v in variables]

@@ -4,7 +4,7 @@
 
 Paper: on ImageNet local response normalisation lowers the top-1 error by 1.4 points and overlapping pooling by 0.4; on
 CIFAR-10 normalisation brings a four-layer network from 13 % to 11 %; without dropout the network "exhibits substantial
-overfitting". Here each on the four-layer network alone. About an hour and a quarter on two CPU cores.
+overfitting". Here each on the four-layer network alone.
 """
 
 import sys

@@ -76,7 +76,7 @@ def recipe(run, stage=1, initial=""):
         loss=PixelCrossEntropy(),
         preprocessing=preprocessing,
         test_batch_size=16,
-        final_tests={"proposals": lambda model: by_proposals(model, tested, preprocessing)},
+        final_tests={"proposals": lambda model: by_proposals(model, tested, preprocessing, 1 if run.smoke else 4)},
         claims=score_claims("DeconvNet on VOC 2012, by proposals", {"mean_iu": 69.6}, "S5", "proposals"),
         deviations=deviations,
         **labelling(train.labels),
@@ -89,11 +89,11 @@ def one_object(pair, key):
     return image, tf.stack([mask, tf.cast((mask > 0) & (mask < VOID), tf.uint8)], axis=-1)
 
 
-def by_proposals(model, images, preprocessing):
-    """The scores of images of their own size, put together from the boxes of a grid (section 5.1)."""
+def by_proposals(model, images, preprocessing, steps=4):
+    """The scores of images of their own size, put together from the boxes of a grid (section 5.1, `grid_boxes`)."""
     classes, confusion = len(images.labels), 0
     for image, mask in tqdm(images.batches(1), "by proposals", len(images), unit=" images", leave=False):
-        boxes = grid_boxes(*mask.shape[1:])
+        boxes = grid_boxes(*mask.shape[1:], steps=steps)
         found = segment_boxes(model, image[0].numpy(), boxes, preprocessing).astype("int64")
         true = mask[0].numpy()
         pairs = (true.astype("int64") * classes + found)[true != VOID]

@@ -4,8 +4,7 @@
 
 Paper: Fig. 6, the deeper plain network has the larger training error, the deeper residual one has not; no figure is
 printed for plain networks. Fig. 7, the responses of residual networks are smaller than those of plain ones. Here
-plain and residual networks of 20 and 56 layers, ten epochs each: a proxy for the paper's 64,000 steps. About an hour a
-seed on two CPU cores.
+plain and residual networks of 20 and 56 layers, ten epochs each: a proxy for the paper's 64,000 steps.
 """
 
 import sys

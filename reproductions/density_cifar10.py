@@ -3,7 +3,7 @@
     python -m reproductions.density_cifar10 --data-dir DIR
 
 Paper: DenseNet (40, 12), 5.24 % test error with 1.0 million parameters. Here beside ResNet-56 of 0.85 million, ten
-epochs each: a proxy. About an hour and a half a seed on two CPU cores.
+epochs each: a proxy.
 """
 
 import sys

@@ -13,6 +13,7 @@ from keras_cnns.data import camvid
 from keras_cnns.export import load_source
 from keras_cnns.segmentation import segment
 from reproductions.pictures import draw_label_maps, some_with_masks
+from reproductions.run import folder_of
 
 
 def main(arguments=None):
@@ -24,8 +25,7 @@ def main(arguments=None):
     parser.add_argument("--out", type=Path, default=Path("runs/fcn_camvid-examples.png"), help="the picture to write")
     options = parser.parse_args(arguments)
     try:
-        folder = options.data_dir / "camvid"
-        test = camvid(folder if folder.is_dir() else options.data_dir, "test")
+        test = camvid(folder_of("camvid", options.data_dir), "test")
         networks = [load_source(run) for run in options.run]
         rows = []
         for photo, mask, _ in some_with_masks(test, options.images):

@@ -5,7 +5,7 @@
 Paper: the trouble of deep plain networks is "unlikely to be caused by vanishing gradients", since batch normalisation
 keeps their norms healthy; no figure is printed. Here plain-56 with and without batch normalisation, its weights drawn
 as He et al. (ICCV 2015) do or from N(0, 0.01^2): the gradient of every layer's kernel at the start and in the course of
-200 steps. About a quarter of an hour on two CPU cores.
+200 steps.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from keras_cnns.data import statistics, tfds_images
 from keras_cnns.data.augmentation import pad_and_crop, random_flip, subtract_mean
 from keras_cnns.layers import BatchNormalization
 from keras_cnns.training import SGD
-from reproductions.record import command, git_commit, hardware, now, versions, write_json
+from reproductions.record import git_commit, measured, publish, write_json
 from reproductions.study import save
 
 SCRIPT = "gradients_cifar10"
@@ -100,6 +100,7 @@ def main(arguments=None):
     train = tfds_images("cifar10", "train", options.data_dir)
     mean, _ = statistics(train)
     train = train.map(pad_and_crop(4), random_flip, subtract_mean(mean))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     record = json.loads(options.out.read_text()) if options.out.exists() else {"runs": []}
     done = {(run["name"], run["seed"]) for run in record["runs"]}
     for seed in range(SEEDS):
@@ -112,24 +113,17 @@ def main(arguments=None):
             seconds = round(time.monotonic() - started)
             record["runs"].append({"name": name, "seed": seed, "commit": git_commit(), "seconds": seconds, **run})
             write_json(options.out, record)
-    record |= {
-        "script": SCRIPT,
-        "command": command(f"reproductions.{SCRIPT}"),
-        "commit": git_commit(),
-        "versions": versions(),
-        "hardware": hardware(tf.distribute.get_strategy()),
-        "data": train.description,
-        "claims": claims(record["runs"]),
-        "deviations": [
+    record = measured(
+        SCRIPT,
+        data=train.description,
+        runs=record["runs"],
+        claims=claims(record["runs"]),
+        deviations=[
             f"{STEPS} steps of {BATCH} at a constant rate: 0.1 with batch normalisation, 0.01 without it",
             "without normalisation the convolutions have biases",
         ],
-        "smoke": False,
-        "finished": now(),
-    }
-    write_json(options.out, record)
-    for claim in record["claims"]:
-        print(f"{claim['id']}: {claim['statement']}: {claim['ours']}: {claim['verdict']} ({claim['rule']})")
+    )
+    publish(record, options.out)
     return 0
 
 

@@ -6,7 +6,7 @@ Paper: section 3.1: AlexNet takes 1.2 ms for a patch of 227x227 pixels and, as a
 a grid of 10x10 on an image of 500x500: more than 5 times as fast as patch by patch. Section 4.4: training on patches
 converges no faster. Here two networks on a test image of CamVid: a small one without padding, whose outputs must be
 equal, for a grid and for every pixel (shift and stitch, section 3.2); and AlexNet, whose padding lets them differ, for
-the time alone. Patches go in batches of 32. The weights are those of the start: neither claim looks at them. Minutes.
+the time alone. Patches go in batches of 32. The weights are those of the start: neither claim looks at them.
 """
 
 import argparse
@@ -22,7 +22,8 @@ import tensorflow as tf
 from keras_cnns import alexnet
 from keras_cnns.data import camvid, digit_masks
 from keras_cnns.segmentation import convolutionalize
-from reproductions.record import command, git_commit, hardware, now, versions, write_json
+from reproductions.record import measured, publish
+from reproductions.run import folder_of
 
 SCRIPT = "patches_and_whole"
 WINDOW, STRIDE, BATCH, TURNS = 44, 8, 32, 5
@@ -54,13 +55,10 @@ def main(arguments=None):
 def measure(options):
     started = time.monotonic()
     keras.utils.set_random_seed(0)
-    if not (options.smoke or options.data_dir):
-        raise ValueError("--data-dir must name the folder of camvid, or the one that it lies in.")
     if options.smoke:
         images, size = digit_masks("test"), (60, 76)
     else:
-        folder = options.data_dir / "camvid"
-        images, size = camvid(folder if folder.is_dir() else options.data_dir, "test"), (180, 240)
+        images, size = camvid(folder_of("camvid", options.data_dir), "test"), (180, 240)
     image = next(iter(images.batches(1)))[0]
     small = tf.image.resize(image, size) - 128.0
     verdict = lambda good: "not decided (smoke run)" if options.smoke else "holds" if good else "does not hold"
@@ -83,25 +81,16 @@ def measure(options):
     _, ratio, alex = compared(lambda: over(whole, large), lambda: by_patches(model, large, 32))
     count = (side - 227) // 32 + 1
     claims.append(row("ratio", f"AlexNet, {count}x{count} windows of {side}x{side}", ratio, verdict, paper=5.0))
-    record = {
-        "script": SCRIPT,
-        "command": command(f"reproductions.{SCRIPT}"),
-        "commit": git_commit(),
-        "versions": versions(),
-        "hardware": hardware(tf.distribute.get_strategy()),
-        "data": images.description,
-        "milliseconds": {"grid": times, "every pixel": pixels, "alexnet": alex},  # whole, patch by patch
-        "claims": claims,
-        "deviations": [f"AlexNet without padding of the image gives {count}x{count} outputs, the paper's 10x10"],
-        "smoke": options.smoke,
-        "seconds": round(time.monotonic() - started),
-        "finished": now(),
-    }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(options.out, record)
-    for each in claims:
-        print(f"{each['id']}: {each['statement']}: {each['ours']}: {each['verdict']} ({each['rule']})")
-    print(f"  {options.out}")
+    record = measured(
+        SCRIPT,
+        data=images.description,
+        milliseconds={"grid": times, "every pixel": pixels, "alexnet": alex},  # whole, patch by patch
+        claims=claims,
+        deviations=[f"AlexNet without padding of the image gives {count}x{count} outputs, the paper's 10x10"],
+        smoke=options.smoke,
+        seconds=round(time.monotonic() - started),
+    )
+    publish(record, options.out)
     return 0
 
 

@@ -176,6 +176,28 @@ def short(commit):
     return commit[:10] + commit[40:] if commit else "unknown"
 
 
+def measured(script, **contents):
+    """The record of what is no single training: who made it, from what, on what, and its contents."""
+    return {
+        "script": script,
+        "command": command(f"reproductions.{script}"),
+        "commit": git_commit(),
+        "versions": versions(),
+        "hardware": hardware(tf.distribute.get_strategy()),
+        **contents,
+        "finished": now(),
+    }
+
+
+def publish(record, path):
+    """Write such a record, and print its claims."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, record)
+    for claim in record["claims"]:
+        print(f"{claim['id']}: {claim['statement']}: {claim['ours']}: {claim['verdict']} ({claim['rule']})")
+    print(f"  {path}")
+
+
 def print_table(record):
     """The paper's figures beside ours."""
     print(f"\n{'claim':<58} {'paper':>8} {'ours':>8}  verdict")

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+import benchmarks.boxes
 import benchmarks.memory
+import benchmarks.proposals
 import benchmarks.report
 from keras_cnns.files import whole
 from reproductions.pictures import draw_curves
@@ -29,8 +31,6 @@ decided*, by a rule that stood in the script before the run. A run on other data
 another batch is a *proxy* and decides nothing about the paper's figure."""
 
 SPEED = """## Speed
-
-The box operations are not there yet, and so not among the rows.
 
 ![Our images a second beside the peers', as ratios](benchmarks/speed.png)"""
 
@@ -62,6 +62,9 @@ def report(root):
     parts = [INTRODUCTION, *(["## Decided by experiments", *shown] if shown else [])]
     if (root / "benchmarks/results.json").exists():
         parts += [SPEED, benchmarks.report.section(root / "benchmarks/speed.png", root / "benchmarks/results.json")]
+    for what, module in (("Boxes", benchmarks.boxes), ("Proposals", benchmarks.proposals)):
+        if (root / f"benchmarks/{what.lower()}.json").exists():
+            parts += [f"### {what}", module.section(root / f"benchmarks/{what.lower()}.json")]
     if (root / "benchmarks/memory.json").exists():
         parts += [MEMORY, benchmarks.memory.section(root / "benchmarks/memory.png", root / "benchmarks/memory.json")]
     if (root / "tests/soak.json").exists():
@@ -87,7 +90,7 @@ def experiment(file, record, root):
             claims(record["claims"]),
             f"`{record['command']}`; {made(record)}; {lasted(record)}.",
             *([several(record["runs"])] if "epochs" in record.get("runs", [{}])[0] else []),
-            *(f"{each.capitalize()}." for each in record.get("notes", [])),
+            *(f"{each[0].upper()}{each[1:]}." for each in record.get("notes", [])),
             *(f"Deviation: {each}." for each in record.get("deviations", [])),
             *iu_by_class(record),
             *([f"![{alternative}]({picture.relative_to(root)})"] if picture else []),

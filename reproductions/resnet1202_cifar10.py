@@ -4,7 +4,7 @@
 
 Paper: 1,202 layers still train, to less than 0.1 % training error, and test worse (7.93 %) than 110 (6.43 %). Here it
 is built and takes ten steps with the paper's batch of 128; its activations are computed twice instead of kept. The
-whole training is `resnet_cifar10 --depth 1202 --recompute`. About five minutes on two CPU cores.
+whole training is `resnet_cifar10 --depth 1202 --recompute`.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from keras_cnns import resnet_cifar
 from keras_cnns.data import statistics, tfds_images
 from keras_cnns.data.augmentation import pad_and_crop, random_flip, subtract_mean
 from keras_cnns.training import JIT_COMPILE, SGD, small_memory_step, step_decay
-from reproductions.record import command, git_commit, hardware, now, versions, write_json
+from reproductions.record import measured, publish
 
 SCRIPT, BATCH, STEPS, LIMIT_GB = "resnet1202_cifar10", 128, 10, 20
 
@@ -61,18 +61,12 @@ def main(arguments=None):
         "rule": rule,
         "verdict": "holds" if holds else "does not hold",
     }
-    record = {
-        "script": SCRIPT,
-        "command": command(f"reproductions.{SCRIPT}"),
-        "commit": git_commit(),
-        "versions": versions(),
-        "hardware": hardware(tf.distribute.get_strategy()),
-        "data": train.description,
-        "parameters": model.count_params(),
-        "seconds": seconds,
-        "losses": losses,
-        "peak_gb": peak,
-        "claims": [
+    record = measured(
+        SCRIPT,
+        data=train.description,
+        seconds=seconds,
+        losses=losses,
+        claims=[
             claim(
                 f"ResNet-1202 takes {STEPS} training steps of {BATCH} images, recomputed, bfloat16: peak memory, GB",
                 peak,
@@ -81,16 +75,12 @@ def main(arguments=None):
             ),
             claim("the same: loss of the last step", losses[-1], "every step's is finite", trains),
         ],
-        "notes": [
+        notes=[
             f"built in {built:.0f} s; the first step, in which TensorFlow traces and optimizes the graph, took "
             f"{seconds[0]:.0f} s, a later one {np.median(seconds[1:]):.1f} s; {model.count_params():,} parameters",
         ],
-        "finished": now(),
-    }
-    write_json(options.out, record)
-    for each in record["claims"]:
-        print(f"{each['statement']}: {each['ours']:.3g}: {each['verdict']} ({each['rule']})")
-    print(f"  {options.out}")
+    )
+    publish(record, options.out)
     return int(not (fits and trains))
 
 

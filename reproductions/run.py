@@ -79,6 +79,14 @@ def parse(recipe, script, arguments=None):
     return options, {each.name: getattr(options, each.name) for each in own}
 
 
+def folder_of(name, data_dir):
+    """The folder of a data set that is no TensorFlow Datasets set: `name` in --data-dir, or --data-dir itself."""
+    if data_dir is None:
+        raise ValueError(f"--data-dir must name the folder of {name}, or the one that it lies in.")
+    inside = Path(data_dir, name)
+    return inside if inside.is_dir() else Path(data_dir)
+
+
 class Run:
     """The flags of one run, as a recipe asks for them. `departures` grows by what they change of the recipe."""
 
@@ -120,10 +128,7 @@ class Run:
         if options.dataset:
             self.departures.append(f"data set {Path(options.dataset).name} instead of {name}")
             return [mask_folders(options.dataset, split, strict=options.strict) for split in ("train", "test")]
-        if options.data_dir is None:
-            raise ValueError(f"--data-dir must name the folder of {name}, or the one that it lies in.")
-        folder = Path(options.data_dir)
-        folder = folder / name if (folder / name).is_dir() else folder
+        folder = folder_of(name, options.data_dir)
         return [read(folder, split, options.strict) for split in ("train", "test")]
 
     def statistics(self, images):

@@ -4,7 +4,8 @@
 
 Paper: VOC 2007, table 5: recall 0.980 and MABO 0.804 with 2,134 boxes an image (fast), 0.991 and 0.879 with 10,097
 (quality); table 2: one hierarchy from k = 50 has a MABO of 0.676 with 395 boxes, ten flat partitions one of 0.659 with
-387. Here the blood cells of BCCD's test images. Six minutes on two CPU cores; what was computed before a stop is kept.
+387. Here the blood cells of BCCD's test images. What was computed before a
+stop is kept.
 """
 
 import argparse
@@ -14,7 +15,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 from PIL import Image
@@ -26,7 +26,7 @@ from keras_cnns.detection import compute_proposals, read_proposals
 from keras_cnns.detection.selective_search import WIDTH, fitted, group, partitions
 from keras_cnns.evaluation import best_overlaps, coverage
 from keras_cnns.ops import iou
-from reproductions.record import command, git_commit, hardware, now, versions, write_json
+from reproductions.record import measured, publish
 from reproductions.study import save
 
 SCRIPT = "selective_search_bccd"
@@ -69,27 +69,18 @@ def measure(options):
         both = list(tqdm(pool.map(flat_and_hierarchy, paths), "partitions", len(paths), unit=" images"))
     proposals |= {FLAT: [each[0] for each in both], HIERARCHY: [each[1] for each in both]}
     runs = [{"name": name, **curves(boxes, there, labels)} for name, boxes in proposals.items()]
-    record = {
-        "script": SCRIPT,
-        "command": command(f"reproductions.{SCRIPT}"),
-        "commit": git_commit(),
-        "versions": versions(),
-        "hardware": hardware(tf.distribute.get_strategy()),
-        "data": description,
-        "proposals": runs,
-        "claims": claims({run["name"]: run for run in runs}, bool(options.images)),
-        "deviations": ["BCCD in place of VOC 2007", f"images are searched {WIDTH} pixels wide"],
-        "smoke": bool(options.images),
-        "seconds": round(time.monotonic() - started),
-        "finished": now(),
-    }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(options.out, record)
+    record = measured(
+        SCRIPT,
+        data=description,
+        proposals=runs,
+        claims=claims({run["name"]: run for run in runs}, bool(options.images)),
+        deviations=["BCCD in place of VOC 2007", f"images are searched {WIDTH} pixels wide"],
+        smoke=bool(options.images),
+        seconds=round(time.monotonic() - started),
+    )
+    publish(record, options.out)
     draw(record, options.out.with_suffix(".png"))
     draw_examples(photos, proposals["fast"], options.out.with_name(f"{options.out.stem}-examples.png"))
-    for row in record["claims"]:
-        print(f"{row['id']}: {row['statement']}: {row['ours']}: {row['verdict']} ({row['rule']})")
-    print(f"  {options.out}")
     return 0
 
 

@@ -15,7 +15,7 @@ from statistics import mean
 from matplotlib import pyplot as plt
 
 from keras_cnns.files import whole
-from reproductions.record import command, git_commit, now, write_json
+from reproductions.record import measured, publish
 
 SEEDS = 3
 
@@ -96,23 +96,14 @@ def main(study, arguments=None):
         if status not in (0, 1):  # 1: a claim of its own does not hold
             return status
         runs.append(summary(name, folder, study, options))
-    record = {
-        "script": study.script,
-        "command": command(f"reproductions.{study.script}"),
-        "commit": git_commit(),
-        "versions": runs[0]["versions"],
-        "hardware": runs[0]["hardware"],
-        "runs": runs,
-        "claims": [claim.decide(runs) for claim in study.claims],
-        "deviations": study.deviations,
-        "smoke": options.smoke,
-        "finished": now(),
-    }
-    file = options.out / f"{study.script}.json"
-    write_json(file, record)
-    for claim in record["claims"]:
-        print(f"{claim['id']}: {claim['statement']}: {claim['ours']}: {claim['verdict']} ({claim['rule']})")
-    print(f"  {file}")
+    record = measured(
+        study.script,
+        runs=runs,
+        claims=[claim.decide(runs) for claim in study.claims],
+        deviations=study.deviations,
+        smoke=options.smoke,
+    )
+    publish(record, options.out / f"{study.script}.json")
     return 0
 
 

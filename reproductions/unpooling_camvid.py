@@ -6,7 +6,7 @@
 Paper: no figure is printed; maps that are unpooled to remembered positions keep detail that the others lose (SegNet,
 section 3.1). Here the maps that a trained network's pooling layers are given, on test images of CamVid: each is pooled
 by 2x2 and unpooled to the neighbours (nearest), to the upper left pixel (bed of nails) and to where the maximum was.
-The error is the root of the squared difference as a share of the map's. A minute.
+The error is the root of the squared difference as a share of the map's.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from matplotlib import pyplot as plt
 from keras_cnns.data import camvid, digit_masks
 from keras_cnns.export import load_source
 from keras_cnns.layers import BedOfNailsUnpooling, MaxPoolingWithIndices, MaxUnpooling, NearestUnpooling
-from reproductions.record import command, git_commit, hardware, now, versions, write_json
+from reproductions.record import measured, publish
+from reproductions.run import folder_of
 from reproductions.study import save
 
 SCRIPT, IMAGES = "unpooling_camvid", 24
@@ -46,18 +47,13 @@ def main(arguments=None):
 
 def measure(options):
     started = time.monotonic()
-    if not (options.smoke or options.data_dir):
-        raise ValueError("--data-dir must name the folder of camvid, or the one that it lies in.")
+    test = digit_masks("test") if options.smoke else camvid(folder_of("camvid", options.data_dir), "test")
     model, preprocessing, _ = load_source(options.run)
     if preprocessing is None:
         raise ValueError(f"{options.run} is no run's folder.")
     pools = [layer for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)]
     if not pools:
         raise ValueError(f"{model.name} has no max pooling layer.")
-    folder = options.data_dir and (
-        options.data_dir / "camvid" if (options.data_dir / "camvid").is_dir() else options.data_dir
-    )
-    test = digit_masks("test") if options.smoke else camvid(folder, "test")
     stride = max(len(test) // IMAGES, 1)
     before = keras.Model(model.inputs, [layer.input for layer in pools])
     lost, whole_map, example = np.zeros((len(pools), len(NAMES))), np.zeros((len(pools), 1)), None
@@ -70,30 +66,21 @@ def measure(options):
             if example is None:
                 example = image[0].numpy(), [each[0].numpy() for each in (features, *back)]
     errors = 100 * np.sqrt(lost / whole_map)
-    record = {
-        "script": SCRIPT,
-        "command": command(f"reproductions.{SCRIPT}"),
-        "commit": git_commit(),
-        "versions": versions(),
-        "hardware": hardware(tf.distribute.get_strategy()),
-        "data": f"{test.description}, every {stride}th",
-        "network": model.name,
-        "errors": {layer.name: each.round(3).tolist() for layer, each in zip(pools, errors, strict=True)},
-        "claims": [
+    record = measured(
+        SCRIPT,
+        data=f"{test.description}, every {stride}th",
+        network=model.name,
+        errors={layer.name: each.round(3).tolist() for layer, each in zip(pools, errors, strict=True)},
+        claims=[
             row for layer, each in zip(pools, errors, strict=True) for row in claims(layer.name, each, options.smoke)
         ],
-        "deviations": [],
-        "smoke": options.smoke,
-        "seconds": round(time.monotonic() - started),
-        "finished": now(),
-    }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(options.out, record)
+        deviations=[],
+        smoke=options.smoke,
+        seconds=round(time.monotonic() - started),
+    )
+    publish(record, options.out)
     draw(record, options.out.with_suffix(".png"))
     draw_example(*example, options.out.with_name(f"{options.out.stem}-examples.png"))
-    for row in record["claims"]:
-        print(f"{row['id']}: {row['statement']}: {row['ours']}: {row['verdict']} ({row['rule']})")
-    print(f"  {options.out}")
     return 0
 
 

@@ -7,7 +7,7 @@
 
 Paper: Fig. 7, where the object is covered the probability of its class falls; no figure is printed. Ours is a proxy on
 photographs of 128x128 pixels in place of 256x256, the test's from other drives than the training's; `--network alexnet`
-is AlexNet in one tower, trained alike, for Fig. 6. About twenty minutes on two CPU cores.
+is AlexNet in one tower, trained alike, for Fig. 6.
 """
 
 import sys

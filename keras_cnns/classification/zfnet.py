@@ -33,18 +33,28 @@ def zfnet(input_shape=(224, 224, 3), classes=1000, name="zfnet"):
     check_input_shape(input_shape, smallest=47)  # 47, 22, 11, 4, 2, 1
     check_classes(classes)
 
-    def conv(x, filters, size, name, **kwargs):
-        return keras.layers.Conv2D(filters, size, activation="relu", kernel_initializer=normal(), name=name, **kwargs)(
-            x
-        )
-
     def fully_connected(x, units, name, **kwargs):
         return keras.layers.Dense(units, kernel_initializer=normal(), name=name, **kwargs)(x)
+
+    image = keras.Input(input_shape, name="image")
+    x = convolutions(image)
+    x = keras.layers.Flatten(name="flatten")(ceil_max_pooling(x, "pool5"))  # 6x6x256
+    x = OriginalDropout(0.5, name="drop6")(fully_connected(x, 4096, "fc6", activation="relu"))
+    x = OriginalDropout(0.5, name="drop7")(fully_connected(x, 4096, "fc7", activation="relu"))
+    logits = fully_connected(x, classes, "fc8", dtype="float32")
+    return keras.Model(image, logits, name=name)
+
+
+def convolutions(image):
+    """conv5 of an image; SPPNet has the same. Sizes are those of a 224x224 image."""
+
+    def conv(x, filters, size, name, **kwargs):
+        kwargs |= {"activation": "relu", "kernel_initializer": normal(), "name": name}
+        return keras.layers.Conv2D(filters, size, **kwargs)(x)
 
     def normalise(x, name):
         return LocalResponseNormalization(n=5, k=2, alpha=1e-4, beta=0.75, name=name)(x)
 
-    image = keras.Input(input_shape, name="image")
     x = keras.layers.ZeroPadding2D(1, name="conv1_pad")(image)
     x = conv(x, 96, 7, "conv1", strides=2)  # 110x110x96
     x = normalise(ceil_max_pooling(x, "pool1"), "norm1")  # 55x55x96
@@ -52,12 +62,7 @@ def zfnet(input_shape=(224, 224, 3), classes=1000, name="zfnet"):
     x = normalise(ceil_max_pooling(x, "pool2"), "norm2")  # 13x13x256
     x = conv(x, 384, 3, "conv3", padding="same")
     x = conv(x, 384, 3, "conv4", padding="same")
-    x = conv(x, 256, 3, "conv5", padding="same")  # 13x13x256
-    x = keras.layers.Flatten(name="flatten")(ceil_max_pooling(x, "pool5"))  # 6x6x256
-    x = OriginalDropout(0.5, name="drop6")(fully_connected(x, 4096, "fc6", activation="relu"))
-    x = OriginalDropout(0.5, name="drop7")(fully_connected(x, 4096, "fc7", activation="relu"))
-    logits = fully_connected(x, classes, "fc8", dtype="float32")
-    return keras.Model(image, logits, name=name)
+    return conv(x, 256, 3, "conv5", padding="same")  # 13x13x256
 
 
 def preprocessing(mean=(123.68, 116.779, 103.939), size=224):

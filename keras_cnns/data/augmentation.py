@@ -95,8 +95,8 @@ def part_of_scaled(shape, size, corner, side):
 
 
 def scaled(pixels, side):
-    """An image scaled to `side` x `side`, uint8: a pixel is the mean over what it covers (three times as fast as
-    `tf.image.resize` with antialiasing), or bilinear where both sides grow."""
+    """An image scaled to `side` x `side`, uint8: a pixel is the mean over what it covers, or bilinear where
+    both sides grow. Tests take `tf.image.resize` with antialiasing, as exports do, which is slower."""
     grows = tf.reduce_all(tf.shape(pixels)[:2] <= side)
     resize = lambda method: lambda: tf.image.resize(pixels, (side, side), method)
     return to_uint8(tf.cond(grows, resize("bilinear"), resize("area")))
@@ -171,7 +171,7 @@ def to_uint8(images):
 
 def random_flip(images, keys):
     """Mirror each image left to right with probability one half."""
-    # `Select` takes whole images by a vector; `tf.where` would compare it with every number, ten times as slow.
+    # `Select` takes whole images by a vector; `tf.where` would spread it over every number, much slower.
     return tf.raw_ops.Select(condition=uniform(keys) < 0.5, x=mirrored(images), y=images)
 
 

@@ -22,7 +22,7 @@ from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import to_uint8
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import permutation, uniform
-from keras_cnns.data.sources import SUFFIXES
+from keras_cnns.data.sources import SUFFIXES, prepared
 
 NO_OBJECT = -1.0
 
@@ -174,15 +174,7 @@ def tfds_boxes(name, split, data_dir=None, strict=False):
     """
     import tensorflow_datasets as tfds  # slow to import
 
-    try:
-        builder = tfds.builder(name, data_dir=data_dir)
-        if not builder.info.splits:
-            builder.download_and_prepare()
-    except Exception as error:  # TFDS raises many kinds
-        where = data_dir or "the default data folder"
-        raise ValueError(
-            f"data set {name!r} is not prepared in {where} and could not be downloaded: {error}"
-        ) from error
+    builder = prepared(name, data_dir)
     splits, features = builder.info.splits, builder.info.features
     if unknown := [part for part in split.split("+") if part.partition("[")[0] not in splits]:
         raise ValueError(f"data set {name!r} has no split {unknown[0]!r}; it has {', '.join(sorted(splits))}.")

@@ -150,7 +150,7 @@ class Images:
             return loaded.ignore_errors(log_warning=False).concatenate(failed).take(1)
 
         def load_some(*records):
-            # To isolate each record costs more than to decode it. So the good ones of a few come first, and only if
+            # To isolate each record by itself is slow. So the good ones of a few come first, and only if
             # that leaves some out does anyone ask for more: each is then tried alone, and those that fail are told.
             some = tf.data.Dataset.from_tensor_slices(records)
             good = some.map(load).ignore_errors(log_warning=False)

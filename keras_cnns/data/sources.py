@@ -31,15 +31,7 @@ def tfds_images(name, split, data_dir=None, strict=False, channels=None):
     """
     import tensorflow_datasets as tfds  # slow to import
 
-    try:
-        builder = tfds.builder(name, data_dir=data_dir)
-        if not builder.info.splits:
-            builder.download_and_prepare()
-    except Exception as error:  # TFDS raises many kinds
-        where = data_dir or "the default data folder"
-        raise ValueError(
-            f"data set {name!r} is not prepared in {where} and could not be downloaded: {error}"
-        ) from error
+    builder = prepared(name, data_dir)
     splits = builder.info.splits
     if split == "test" and split not in splits:
         split = next((each for each in ("validation", "val") if each in splits), "train[80%:]")
@@ -71,6 +63,25 @@ def tfds_images(name, split, data_dir=None, strict=False, channels=None):
     if None not in (height, width) and count * height * width * channels <= IN_MEMORY:
         return images.in_memory()
     return images
+
+
+def prepared(name, data_dir):
+    """The TensorFlow Datasets builder of a set that is prepared in `data_dir`, or has been now.
+
+    Raises:
+        ValueError: it can be neither found nor downloaded.
+    """
+    import tensorflow_datasets as tfds  # slow to import
+
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+        if not builder.info.splits:
+            builder.download_and_prepare()
+    except Exception as error:  # TFDS raises many kinds
+        where = data_dir or "the default data folder"
+        message = f"data set {name!r} is not prepared in {where} and could not be downloaded: {error}"
+        raise ValueError(message) from error
+    return builder
 
 
 def folder_images(folder, split, strict=False):

@@ -10,9 +10,8 @@ import keras
 import tensorflow as tf
 
 from keras_cnns.arguments import check_classes, check_input_shape
-from keras_cnns.classification.zfnet import normal
-from keras_cnns.layers import LocalResponseNormalization, OriginalDropout, SpatialPyramidPooling
-from keras_cnns.layers.ceil_pooling import ceil_max_pooling
+from keras_cnns.classification.zfnet import convolutions, normal
+from keras_cnns.layers import OriginalDropout, SpatialPyramidPooling
 from keras_cnns.ops.boxes import corners
 
 STRIDE = 16  # pixels of the image from a cell of conv5 to the next
@@ -54,25 +53,10 @@ def sppnet_detector(input_shape=(None, None, 3), classes=20, levels=(6, 3, 2, 1)
 
 
 def trunk(input_shape):
-    """The image and conv5. Sizes are those of a 224x224 image."""
+    """The image and conv5."""
     check_input_shape(input_shape, smallest=31, free=True)  # 31, 14, 7, 2, 1
-
-    def conv(x, filters, size, name, **kwargs):
-        kwargs |= {"activation": "relu", "kernel_initializer": normal(), "name": name}
-        return keras.layers.Conv2D(filters, size, **kwargs)(x)
-
-    def normalise(x, name):
-        return LocalResponseNormalization(n=5, k=2, alpha=1e-4, beta=0.75, name=name)(x)
-
     image = keras.Input(input_shape, name="image")
-    x = keras.layers.ZeroPadding2D(1, name="conv1_pad")(image)
-    x = conv(x, 96, 7, "conv1", strides=2)  # 110x110x96
-    x = normalise(ceil_max_pooling(x, "pool1"), "norm1")  # 55x55x96
-    x = conv(x, 256, 5, "conv2", strides=2)  # 26x26x256
-    x = normalise(ceil_max_pooling(x, "pool2"), "norm2")  # 13x13x256
-    x = conv(x, 384, 3, "conv3", padding="same")
-    x = conv(x, 384, 3, "conv4", padding="same")
-    return image, conv(x, 256, 3, "conv5", padding="same")  # 13x13x256
+    return image, convolutions(image)
 
 
 def fully_connected(x, units):

@@ -110,7 +110,7 @@ def evolution(subject, layer, checkpoints, features=None, count=6):
         for row, feature in enumerate(features):
             axes[row, column].imshow(panels[column][row], interpolation="nearest")
             if column == 0:
-                axes[row, column].set_ylabel(f"{feature}", size=9)
+                axes[row, column].set_ylabel(f"feature {feature}", size=9)
     firsts = [strongest.images[:, 0] for _, strongest, _ in found]
     moves = ", ".join(f"{100 * np.mean(before != after):.0f}" for before, after in pairwise(firsts))
     jumps = f" From one column to the next that is so of {moves} % of all {len(firsts[0])} features." if moves else ""
@@ -128,30 +128,31 @@ def invariances(subject, count=5):
     classes = [label for _, label, _ in examples]
     side = subject.shape[0]
     layers = first_convolution(subject.model).layer.name, last_hidden(subject.model)
-    kinds = {
-        "translation": (np.unique(np.round(np.linspace(-side / 4, side / 4, 17))), "shifted down, pixels"),
-        "scale": (np.linspace(1, 1.8, 17), "enlarged, times"),
-        "rotation": (np.arange(0, 360, 10), "turned, degrees"),
+    kinds = {  # the amounts, those whose images are shown, and the axis's words
+        "translation": (np.unique(np.round(np.linspace(-side / 4, side / 4, 17))), (0, 8, -1), "shifted down, pixels"),
+        "scale": (np.linspace(1, 1.8, 17), (0, 8, -1), "enlarged, times"),
+        "rotation": (np.arange(0, 360, 10), (0, 9, 18), "turned, degrees"),
     }
     figure = Figure(figsize=(12.4, 8.4), layout="constrained")
     axes = figure.subplots(3, 4, width_ratios=(1.25, 1, 1, 1))
-    for row, (kind, (amounts, words)) in enumerate(tqdm(kinds.items(), desc="moved images", unit="")):
+    for row, (kind, (amounts, at, words)) in enumerate(tqdm(kinds.items(), desc="moved images", unit="")):
         distances, probabilities = invariance(subject.model, layers, inputs, kind, amounts)
-        shown = [amounts[0], amounts[len(amounts) * 3 // 4], amounts[-1]]
+        versions = [subject.pixels(np.asarray(moved(inputs, kind, amounts[each]))) for each in at]
         tiles = [
-            framed(
-                tile(photograph(subject.pixels(np.asarray(moved(inputs[n : n + 1], kind, each))[0])), 64), COLOURS[n]
-            )
-            for each in shown
-            for n in range(len(inputs))
+            framed(tile(photograph(pixels), 64), colour)
+            for version in versions
+            for pixels, colour in zip(version, COLOURS, strict=False)
         ]
         axes[row, 0].imshow(mosaic(tiles, len(inputs)), interpolation="nearest")
-        axes[row, 0].set_yticks([32, 97, 162], [f"{each:.3g}" for each in shown])
-        axes[row, 0].set_xticks([])
+        axes[row, 0].set_yticks([32, 97, 162], [f"{amounts[each]:.3g}" for each in at])
+        middles = [32 + 65 * n for n in range(len(inputs))]
+        axes[row, 0].set_xticks(middles, [subject.labels[label] for label in classes], size=8)
+        for words_of_class, colour in zip(axes[row, 0].get_xticklabels(), COLOURS, strict=False):
+            words_of_class.set_color(np.divide(colour, 255))
         lines = [*distances, [scores[:, label] for scores, label in zip(probabilities, classes, strict=True)]]
         for panel, curves in zip(axes[row, 1:], lines, strict=True):
-            for curve, colour, label in zip(curves, COLOURS, classes, strict=False):
-                panel.plot(amounts, curve, color=np.divide(colour, 255), label=subject.labels[label], linewidth=1.4)
+            for curve, colour in zip(curves, COLOURS, strict=False):
+                panel.plot(amounts, curve, color=np.divide(colour, 255), linewidth=1.4)
             panel.grid(alpha=0.3)
             panel.set_xlabel(words, size=9)
             panel.set_ylim(0, 1.05 if panel is axes[row, 3] else None)
@@ -161,7 +162,6 @@ def invariances(subject, count=5):
         strict=True,
     ):
         panel.set_title(title, size=10)
-    axes[0, 3].legend(fontsize=8)
     return figure, (
         f"Fig. 5, {subject.model.name}: {len(examples)} images shifted, enlarged and turned; the distance of the first "
         f"({layers[0]}) and last hidden layer's ({layers[1]}) features to those of the unmoved image, 1 being the mean "
@@ -173,7 +173,8 @@ def invariances(subject, count=5):
 def filters(subject, other=None):
     """Fig. 6: the filters of the first layer, dead ones crossed, and what the second layer likes, of two networks."""
     subjects = [subject] if other is None else [other, subject]
-    figure, axes = grid(2, len(subjects), width=6.2 * len(subjects), height=11.4)
+    tall = max(-(-first_convolution(each.model).layer.filters // 12) for each in subjects) / 12
+    figure, axes = grid(2, len(subjects), 6.2 * len(subjects), 6.6 * (1 + tall), height_ratios=(tall, 1))
     found = []
     for column, each in enumerate(subjects):
         first = first_convolution(each.model)
@@ -302,7 +303,7 @@ def maps(subject, layer, count=64):
     chosen = np.unique(np.linspace(0, len(found) - 1, count).round().astype(int))
     largest = np.percentile(found, 99.8)
     tiles = [tile(photograph(255 * found[each][..., None] / (largest or 1.0)), 64) for each in chosen]
-    figure, axes = grid(1, 2, width=12.4, height=6.4, width_ratios=(1, 3))
+    figure, axes = grid(1, 2, width=12.4, height=max(3.1, 0.8 * -(-len(tiles) // 12)), width_ratios=(1, 3))
     axes[0, 0].imshow(photograph(pixels))
     axes[0, 1].imshow(mosaic(tiles, 12), interpolation="nearest")
     return figure, (

@@ -1,4 +1,7 @@
-"""Which pixels move a class's score: its gradient, plain and guided."""
+"""Which pixels move a class's score: its gradient, plain and guided.
+
+tf-keras-vis 0.8.7 gives the same numbers, but has no deconvnet and no release since Keras 3.1.
+"""
 
 import keras
 import numpy as np

@@ -28,6 +28,7 @@ def folder(tmp_path):
     return tmp_path / "voc"
 
 
+@pytest.mark.slow
 def test_a_small_run(folder, tmp_path, capsys):
     out = tmp_path / "run/record.json"
     assert selective_search_bccd.main(["--data-dir", str(folder), "--out", str(out), "--images", "2"]) == 0

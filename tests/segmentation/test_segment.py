@@ -212,6 +212,20 @@ def test_an_export_gives_label_maps_without_this_library(size, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "map.npy"), expected)
 
 
+@pytest.mark.parametrize("largest", [10**9, 100])
+def test_large_kernels_are_exported_as_variables(largest, tmp_path, monkeypatch):
+    """As graph constants they would take many times their memory."""
+    monkeypatch.setattr(sys.modules["keras_cnns.export"], "LARGE_KERNEL", largest)
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, keras.layers.Conv2D(5, 3, padding="same", name="fc6")(image))
+    export(model, tmp_path / "saved")
+    picture, _ = quarters(8, 8)
+    saved = tf.saved_model.load(str(tmp_path / "saved"))
+    assert [tuple(variable.shape) for variable in saved.weights] == ([(3, 3, 3, 5)] if largest == 100 else [])
+    found = saved.signatures["serving_default"](tf.constant(picture[None]))["labels"][0]
+    np.testing.assert_array_equal(found, segment(model, [picture])[0])
+
+
 def test_an_export_that_cannot_be_is_told(tmp_path):
     model = colour_network()
     with pytest.raises(ValueError, match="colours labels pixels"):
