@@ -138,7 +138,7 @@ def hardware(strategy):
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "processor": processor(),
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(memory, 1),
         "gpus": [gpu.get("device_name", "unknown") for gpu in gpus],
         "replicas": strategy.num_replicas_in_sync,

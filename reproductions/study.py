@@ -70,6 +70,7 @@ class Study:
     claims: list
     deviations: list[str] = field(default_factory=list)
     seeds: int = SEEDS
+    finalists: Callable | None = None  # from the runs of the first seed to the names of those that get more seeds
     measure: Callable | None = None  # of a trained run, from (its folder, options): figures to be kept in its run
 
 
@@ -88,14 +89,17 @@ def main(study, arguments=None):
     if options.seeds < 1:
         parser.error(f"--seeds is {options.seeds}; it must be at least 1")
 
-    runs, todo = [], [(seed, name) for seed in range(options.seeds) for name in study.trainings]
-    for number, (seed, name) in enumerate(todo, 1):
-        folder = options.out / f"{name}-{seed}{'-smoke' if options.smoke else ''}"
-        print(f"== training {number} of {len(todo)}: {name}, seed {seed}", flush=True)
-        status = train(study.trainings[name], seed, folder, options)
-        if status not in (0, 1):  # 1: a claim of its own does not hold
-            return status
-        runs.append(summary(name, folder, study, options))
+    runs, chosen = [], list(study.trainings)
+    for seed in range(options.seeds):
+        if seed == 1 and study.finalists:
+            chosen = study.finalists(runs)
+        for number, name in enumerate(chosen, 1):
+            folder = options.out / f"{name}-{seed}{'-smoke' if options.smoke else ''}"
+            print(f"== seed {seed}, training {number} of {len(chosen)}: {name}", flush=True)
+            status = train(study.trainings[name], seed, folder, options)
+            if status not in (0, 1):  # 1: a claim of its own does not hold
+                return status
+            runs.append(summary(name, folder, study, options))
     record = measured(
         study.script,
         runs=runs,

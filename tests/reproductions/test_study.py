@@ -100,3 +100,17 @@ def test_a_study_that_was_stopped_goes_on_where_it_was(called, tmp_path):
     assert {(run["name"], run["seed"], run["measured"]["from"]) for run in record["runs"]} == {
         (name, seed, f"{name}-{seed}") for name in trainings for seed in range(3)
     }
+
+
+def test_only_the_finalists_get_more_seeds(called, tmp_path):
+    trainings = {"flat": Training("some"), "deep": Training("some", "--depth 9")}
+    best = lambda runs: [min(runs, key=study.test_error)["name"]]
+    small = Study("small", "About.", trainings, [], finalists=best)
+    assert study.main(small, ["--out", str(tmp_path)]) == 0
+    record = json.loads((tmp_path / "small.json").read_text())
+    assert [(run["name"], run["seed"]) for run in record["runs"]] == [
+        ("flat", 0),
+        ("deep", 0),
+        ("flat", 1),
+        ("flat", 2),
+    ]
