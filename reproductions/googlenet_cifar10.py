@@ -76,7 +76,7 @@ def recipe(run, auxiliary_heads=True, without=""):
     train, test = run.data("cifar10", side=32)
     mean, _ = run.statistics(train)
     mean = mean.mean(axis=(0, 1))  # of each colour, as in the paper
-    batch_size = run.batch_size(128)
+    batch_size = run.batch_size(32)
     steps_per_epoch = len(train) // batch_size
     steps = run.steps(30 * steps_per_epoch, steps_per_epoch)
     heads = [AUXILIARY_LOSS_WEIGHT] * 2
@@ -93,7 +93,7 @@ def recipe(run, auxiliary_heads=True, without=""):
         deviations=[
             f"a {NARROWER}th of the filters but for the auxiliary heads', a pooling less in the stem",
             f"images of CIFAR-10, scaled to {SIDE}x{SIDE} pixels and augmented as CIFAR-10's are",
-            "batches of 128, and a rate that drops twice by 10 in place of 4 % every 8 epochs",
+            "a rate that drops twice by 10 in place of 4 % every 8 epochs",
         ],
     )
 
