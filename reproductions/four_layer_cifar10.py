@@ -14,7 +14,7 @@ import keras
 from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import subtract_mean
 from keras_cnns.layers import LocalResponseNormalization, OriginalDropout, Preprocessing
-from keras_cnns.training import SGD, step_decay
+from keras_cnns.training import SGD
 from reproductions.recipe import Recipe
 from reproductions.runner import main
 
@@ -55,7 +55,7 @@ def recipe(run, activation="relu", pooling="overlapping", normalised=False, drop
         test=test.map(subtract_mean(mean, 64.0)),
         batch_size=batch_size,
         steps=steps,
-        optimizer=SGD(step_decay(rate, at=()), momentum=0.9),  # "no regularization of any kind was employed"
+        optimizer=SGD(rate, momentum=0.9),  # "no regularization of any kind was employed"
         preprocessing=Preprocessing(mean.shape[0], mean=mean, scale=1 / 64.0),
         claims=[],
         deviations=["the network, its initialisation (Glorot's) and the batch size are not in the paper"],

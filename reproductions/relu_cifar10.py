@@ -17,7 +17,7 @@ from reproductions.study import SEEDS, Study, Training, band, main, of, save
 
 TARGET, SOONER = 25, 2.0  # % training error; the rule's ratio
 RATES = (0.003, 0.01, 0.03)
-EPOCHS = {"relu": 6, "tanh": 15}
+EPOCHS = {"relu": 6, "tanh": 12}
 TRAININGS = {
     f"{activation}-{rate:g}": Training(
         "four_layer_cifar10", f"--activation {activation} --rate {rate:g} --epochs {epochs}"

@@ -97,8 +97,8 @@ def main(study, arguments=None):
             folder = options.out / f"{name}-{seed}{'-smoke' if options.smoke else ''}"
             print(f"== seed {seed}, training {number} of {len(chosen)}: {name}", flush=True)
             status = train(study.trainings[name], seed, folder, options)
-            if status not in (0, 1):  # 1: a claim of its own does not hold
-                return status
+            if not finished(folder):  # its exit status may be 1 for a claim of its own that does not hold
+                return status or 2
             runs.append(summary(name, folder, study, options))
     record = measured(
         study.script,
@@ -114,13 +114,18 @@ def main(study, arguments=None):
 def train(training, seed, folder, options):
     """Run or resume one training; its exit status."""
     file = folder / "record.json"
-    if file.exists() and "finished" in json.loads(file.read_text()):
+    if finished(folder):
         return 0
     words = [sys.executable, "-m", f"reproductions.{training.script}", *training.flags.split(), "--seed", str(seed)]
     words += ["--out", str(folder), *(["--smoke"] if options.smoke else []), *(["--resume"] if file.exists() else [])]
     if options.data_dir and not options.smoke:
         words += ["--data-dir", options.data_dir]
     return subprocess.run(words, cwd=Path(__file__).parents[1], check=False).returncode
+
+
+def finished(folder):
+    file = folder / "record.json"
+    return file.exists() and "finished" in json.loads(file.read_text())
 
 
 def summary(name, folder, study, options):

@@ -31,6 +31,6 @@ def test_the_best_rate_is_the_first_seeds_and_decides_in_every_seed():
     more = [run("relu-0.01", seed, 30, 25) for seed in (1, 2)]
     four = [run("tanh-0.01", seed, 40, 35, 30, 25) for seed in (1, 2)]
     row = Sooner().decide([*runs, *more, *four])
-    assert row["verdict"] == "holds" and row["ours"] == "7.5, 2.0, 2.0 (tanh 15.0, 4.0, 4.0; ReLU 2.0, 2.0, 2.0 epochs)"
+    assert row["verdict"] == "holds" and row["ours"] == "6.0, 2.0, 2.0 (tanh 12.0, 4.0, 4.0; ReLU 2.0, 2.0, 2.0 epochs)"
     three = [run("tanh-0.01", seed, 40, 35, 25) for seed in (1, 2)]
     assert Sooner().decide([*runs, *more, *three])["verdict"] == "not decided"
