@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 import benchmarks.boxes
 import benchmarks.memory
@@ -95,8 +96,25 @@ def experiment(file, record, root):
             *iu_by_class(record),
             *([f"![{alternative}]({picture.relative_to(root)})"] if picture else []),
             *([f"![Examples]({examples.relative_to(root)})"] if examples.exists() else []),
+            *figures(file.with_suffix("") / "figures.json", root),
         ]
     )
+
+
+def figures(file, root):
+    """Pictures of a trained network: the command that made each, its caption, and what a person saw in it."""
+    rows = json.loads(file.read_text()) if file.exists() else []
+    parts = []
+    for row in rows:
+        with Image.open(file.parent / row["file"]) as picture:
+            caption = picture.text["Description"]
+        parts += [
+            f"![{row['file']}]({(file.parent / row['file']).relative_to(root)})",
+            f"`{row['command']}`",
+            caption,
+            f"**What it shows:** {row['seen']}",
+        ]
+    return parts
 
 
 def iu_by_class(record):

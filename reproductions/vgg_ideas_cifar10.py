@@ -43,7 +43,7 @@ CLAIMS = [
 
 
 def draw(record, path):
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True, layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5), sharey=True, layout="constrained")
     for axes, chosen in ((left, ("VGG-A", "VGG-B", "VGG-D")), (right, ("VGG-B", "VGG-B-5x5", "VGG-B-average"))):
         for number, name in enumerate(chosen):
             runs = of(record["runs"], name)
@@ -53,8 +53,10 @@ def draw(record, path):
         axes.set(xlabel="steps", ylim=(0, 80))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    left.set(ylabel="error, %", title="depth")
-    right.set(title="kernels and heads")
+    left.set(ylabel="error, %", title="depth (paper, ImageNet: top-5 error 10.4, 9.9, 8.8 %)")
+    right.set(title="kernels and heads (paper, ImageNet: 5x5 has 7 points more top-1 error)")
+    seeds = len(of(record["runs"], "VGG-B"))
+    figure.suptitle(f"CIFAR-10, a quarter of VGG's filters; mean of {seeds} seeds, bands from least to most")
     save(figure, path)
 
 

@@ -4,7 +4,9 @@ import json
 import shutil
 
 import pytest
+from matplotlib.figure import Figure
 
+from keras_cnns.inspection.tiles import save
 from reproductions.report import ROOT, report
 
 MADE = {
@@ -121,6 +123,18 @@ def test_scores_by_class_and_example_pictures_are_shown(root):
     assert "![Examples](reproductions/results/segnet-examples.png)" in report(root)
 
 
+def test_pictures_of_a_network_stand_with_their_commands_and_what_was_seen(root):
+    write(root / "reproductions/results/zfnet_camvid.json", TRAINED)
+    folder = root / "reproductions/results/zfnet_camvid"
+    folder.mkdir()
+    row = {"file": "fig6.png", "command": "python -m keras_cnns visualize RUN", "seen": "Four filters are dead."}
+    write(folder / "figures.json", [row])
+    save(Figure(figsize=(1, 1)), folder / "fig6.png", "Fig. 6: filters.")
+    text = report(root)
+    assert "![fig6.png](reproductions/results/zfnet_camvid/fig6.png)\n\n`python -m keras_cnns visualize RUN`" in text
+    assert "Fig. 6: filters.\n\n**What it shows:** Four filters are dead." in text
+
+
 @pytest.mark.parametrize("change", [{"finished": None}, {"smoke": True}])
 def test_what_decides_nothing_is_refused(root, change):
     write(root / "reproductions/results/resnet20.json", TRAINED | change)
@@ -129,8 +143,10 @@ def test_what_decides_nothing_is_refused(root, change):
 
 
 def test_the_committed_page_is_what_the_committed_records_say(root):
-    for file in [*ROOT.glob("reproductions/results/*.json"), *ROOT.glob("benchmarks/*.json"), ROOT / "tests/soak.json"]:
+    results, kinds = ROOT / "reproductions/results", ("*.json", "*/figures.json", "*/*.png")
+    records = [file for kind in kinds for file in results.glob(kind)]
+    for file in [*records, *ROOT.glob("benchmarks/*.json"), ROOT / "tests/soak.json"]:
         copy = root / file.relative_to(ROOT)
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, copy)
     assert report(root) == (ROOT / "RESULTS.md").read_text()
