@@ -166,7 +166,7 @@ def invariances(subject, count=5):
         f"Fig. 5, {subject.model.name}: {len(examples)} images shifted, enlarged and turned; the distance of the first "
         f"({layers[0]}) and last hidden layer's ({layers[1]}) features to those of the unmoved image, 1 being the mean "
         "distance between two of the images, and the probability of the class. What comes in from outside is the mean "
-        f"colour. The images, one a class, are named right with a probability near {SURE}."
+        f"colour. The images: of each class the one named right whose probability is nearest to {SURE}."
     )
 
 
@@ -260,8 +260,8 @@ def occlusions(subject, layer, count=6):
         f"Fig. 7, {subject.model.name}: a grey square (its size: lower left) covers each place of an image in turn. At "
         f"the place of its centre: the summed activity of the feature of {layer} that is strongest in the image, the "
         "probability of the class, and the most probable class. In the middle that feature projected back, of this "
-        "image (framed) and of the three images where it is strongest. The images, one a class, are named right with a "
-        f"probability near {SURE}; covered in one place or another, it lies between {'; '.join(seen)}. {ENHANCED}"
+        "image (framed) and of the three images where it is strongest. The images: of each class the one named right whose "
+        f"probability is nearest to {SURE}; covered here or there, it lies between {'; '.join(seen)}. {ENHANCED}"
     )
 
 
