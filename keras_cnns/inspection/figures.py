@@ -260,8 +260,8 @@ def occlusions(subject, layer, count=6):
         f"Fig. 7, {subject.model.name}: a grey square (its size: lower left) covers each place of an image in turn. At "
         f"the place of its centre: the summed activity of the feature of {layer} that is strongest in the image, the "
         "probability of the class, and the most probable class. In the middle that feature projected back, of this "
-        "image (framed) and of the three images where it is strongest. The images: of each class the one named right whose "
-        f"probability is nearest to {SURE}; covered here or there, it lies between {'; '.join(seen)}. {ENHANCED}"
+        "image (framed) and of the three images where it is strongest. The images: of each class the one named right "
+        f"whose probability is nearest to {SURE}; covered here or there, it lies between {'; '.join(seen)}. {ENHANCED}"
     )
 
 
