@@ -6,7 +6,8 @@ DIR is CamVid as the SegNet tutorial has it: `train/` and `test/` of 480 x 360 p
 `testannot/` of label maps of the same names. A window counts for a class that fills at least half of its middle 32 x 32
 pixels; of an image at most six of a class, whose middles are 32 pixels apart or more, and of a class at most 1,000 for
 the training and 200 for the test. Poles are thinner than that, and left out. Written as PNG, FOLDER/train/CLASS and
-FOLDER/test/CLASS; the test's are of CamVid's own test images, other drives than the training's.
+FOLDER/test/CLASS; the test's are of CamVid's own test images.
+Of those 62 of 233 are of a drive, 0001TP, that the training has, too.
 """
 
 import argparse

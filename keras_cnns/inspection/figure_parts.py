@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+from keras.activations import relu
 from keras.layers import Conv2D, Dropout, Flatten
 from matplotlib.figure import Figure
 from tqdm import tqdm
@@ -110,6 +111,11 @@ def majority(subject, labels):
         return ""
     values, counts = np.unique(known, return_counts=True)
     return f": {subject.labels[values[counts.argmax()]]}, {counts.max()} of {len(labels)}"
+
+
+def has_relu(model, layer):
+    """Whether what a layer gives has gone through its own ReLU, so that a feature that is never above zero is dead."""
+    return getattr(find_call(calls_of(model), model, layer).layer, "activation", None) is relu
 
 
 def convolutions(model):

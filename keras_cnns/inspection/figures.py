@@ -21,6 +21,7 @@ from keras_cnns.inspection.figure_parts import (
     cut,
     first_convolution,
     grid,
+    has_relu,
     last_hidden,
     majority,
     project_all,
@@ -35,6 +36,7 @@ from keras_cnns.inspection.tiles import crossed, framed, mosaic, photograph, res
 DEAD = 0.01  # a filter whose strongest activation is at most this share of the layer's strongest
 COLOURS = [(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75)]
 CLASS_COLOURS = np.array(colormaps["tab10"].colors)
+GREY = np.full((1, 1, 3), 128.0)  # the patch of a unit that is not active
 ENHANCED = "Projections: grey is zero, each with its own contrast."
 
 
@@ -49,9 +51,11 @@ def strongest_patches(subject, layer, features=None, count=12):
     units = np.repeat(features, chosen.shape[1])
     projected = project_all(subject, layer, inputs, units, places)
     cuts = boxes(subject, layer, places)
-    left = [tile(signed(cut(each, where))) for each, where in zip(projected, cuts, strict=True)]
+    active = strongest.values[features] > 0  # a feature may be active on fewer images than nine
+    shown = list(zip(projected, chosen.ravel(), cuts, active.ravel(), strict=True))
+    left = [tile(signed(cut(back, where))) for back, _, where, _ in shown]
     right = [
-        tile(photograph(cut(picked[number][0], where))) for number, where in zip(chosen.ravel(), cuts, strict=True)
+        tile(photograph(cut(picked[image][0], where) if is_active else GREY)) for _, image, where, is_active in shown
     ]
 
     columns = 4
@@ -61,15 +65,15 @@ def strongest_patches(subject, layer, features=None, count=12):
         here = slice(number * chosen.shape[1], (number + 1) * chosen.shape[1])
         pair = mosaic([mosaic(each[here], 3) for each in (left, right)], 2, gap=4)
         panel.imshow(pair, interpolation="nearest")
-        labels = [picked[each][1] for each in chosen[number]]
+        labels = [picked[image][1] for image in chosen[number][active[number]]]
         panel.set_title(f"feature {feature}{majority(subject, labels)}", size=8, pad=2)
-    dead = int((strongest.values[:, 0] <= 0).sum())
+    dead = int((strongest.values[:, 0] <= 0).sum()) if has_relu(subject.model, layer) else 0
     never = f" {dead} of its {len(strongest.values)} features are active nowhere." if dead else ""
     return figure, (
         f"Fig. 2, {subject.model.name}, {layer}: {len(features)} of {len(strongest.values)} features, of each the "
         f"{chosen.shape[1]} strongest activations over {len(subject.images):,} images, at most one an image: left "
-        "projected back to the pixels, right the patches that the unit sees. Above each its number, and the class of "
-        f"most of the images.{never} {ENHANCED}"
+        "projected back to the pixels, right the patches that the unit sees. Above each its number, and the "
+        f"commonest class of the images.{never} {ENHANCED}"
     )
 
 
@@ -111,9 +115,11 @@ def evolution(subject, layer, checkpoints, features=None, count=6):
             axes[row, column].imshow(panels[column][row], interpolation="nearest")
             if column == 0:
                 axes[row, column].set_ylabel(f"feature {feature}", size=9)
-    firsts = [strongest.images[:, 0] for _, strongest, _ in found]
-    moves = ", ".join(f"{100 * np.mean(before != after):.0f}" for before, after in pairwise(firsts))
-    jumps = f" From one column to the next that is so of {moves} % of all {len(firsts[0])} features." if moves else ""
+    moves = []
+    for before, after in pairwise(strongest for _, strongest, _ in found):
+        active = (before.values[:, 0] > 0) & (after.values[:, 0] > 0)
+        moves.append(f"{100 * np.mean((before.images != after.images)[active, 0]):.0f}" if active.any() else "-")
+    jumps = f" From one column to the next that is so of {', '.join(moves)} % of the active features." if moves else ""
     return figure, (
         f"Fig. 4, {subject.model.name}, {layer}: the strongest activation of {len(features)} features over "
         f"{len(subject.images):,} images at checkpoints of the training, projected back, above the patch of the image "
@@ -128,8 +134,9 @@ def invariances(subject, count=5):
     classes = [label for _, label, _ in examples]
     side = subject.shape[0]
     layers = first_convolution(subject.model).layer.name, last_hidden(subject.model)
+    shifts = np.unique(np.round(np.linspace(-side / 4, side / 4, 17)))  # fewer of small images
     kinds = {  # the amounts, those whose images are shown, and the axis's words
-        "translation": (np.unique(np.round(np.linspace(-side / 4, side / 4, 17))), (0, 8, -1), "shifted down, pixels"),
+        "translation": (shifts, (0, len(shifts) // 2, -1), "shifted down, pixels"),
         "scale": (np.linspace(1, 1.8, 17), (0, 8, -1), "enlarged, times"),
         "rotation": (np.arange(0, 360, 10), (0, 9, 18), "turned, degrees"),
     }
@@ -165,8 +172,8 @@ def invariances(subject, count=5):
     return figure, (
         f"Fig. 5, {subject.model.name}: {len(examples)} images shifted, enlarged and turned; the distance of the first "
         f"({layers[0]}) and last hidden layer's ({layers[1]}) features to those of the unmoved image, 1 being the mean "
-        "distance between two of the images, and the probability of the class. What comes in from outside is the mean "
-        f"colour. The images: of each class the one named right whose probability is nearest to {SURE}."
+        "distance between two of the images, and the probability of the class. What comes in from outside is zero to "
+        f"the network. The images: of each class the one named right whose probability is nearest to {SURE}."
     )
 
 
@@ -181,6 +188,7 @@ def filters(subject, other=None):
         kernel = np.moveaxis(np.asarray(first.layer.kernel, "float32"), -1, 0)  # (filters, height, width, channels)
         strongest = strongest_of(each, first.layer.name, 1)
         dead = strongest.values[:, 0] <= DEAD * strongest.values.max()
+        dead &= has_relu(each.model, first.layer.name)  # another layer may yet make a filter active, or silent
         largest = np.percentile(abs(kernel), 99.8)
         side = max(30, kernel.shape[1])
         tiles = [resized(signed(one, largest), side // kernel.shape[1] * kernel.shape[1]) for one in kernel]
@@ -195,6 +203,8 @@ def filters(subject, other=None):
         strongest = strongest_of(each, second, 1)
         features = np.argsort(-strongest.values[:, 0], kind="stable")[:100]
         features = np.sort(features[strongest.values[features, 0] > 0])
+        if not len(features):
+            raise ValueError(f"none of {second}'s features is active on any image; there is no Fig. 6.")
         picked = each.pick(strongest.images[features, 0])
         inputs = each.inputs(np.stack([picked[number][0] for number in strongest.images[features, 0]]))
         places = strongest.places[features, 0]
@@ -257,7 +267,7 @@ def occlusions(subject, layer, count=6):
         axes[row, 1].set_xlabel(f"{layer}, feature {result.feature}", size=7)
         seen.append(f"{subject.labels[label]} {probability.min():.2f} and {probability.max():.2f}")
     return figure, (
-        f"Fig. 7, {subject.model.name}: a grey square (its size: lower left) covers each place of an image in turn. At "
+        f"Fig. 7, {subject.model.name}: a square of what is zero to the network (lower left) covers each place. At "
         f"the place of its centre: the summed activity of the feature of {layer} that is strongest in the image, the "
         "probability of the class, and the most probable class. In the middle that feature projected back, of this "
         "image (framed) and of the three images where it is strongest. The images: of each class the one named right "
@@ -308,5 +318,5 @@ def maps(subject, layer, count=64):
     axes[0, 1].imshow(mosaic(tiles, 12), interpolation="nearest")
     return figure, (
         f"{subject.model.name}, {layer}: {len(chosen)} of its {len(found)} feature maps for the image on the left; "
-        "black is zero, white the layer's largest."
+        "black is zero or less, white is reached by 0.2 % of the maps' pixels."
     )

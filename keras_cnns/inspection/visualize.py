@@ -42,8 +42,15 @@ def visualize(source, images, layer=None, which=None, out=None, features=None, a
     subject = load(source, images, data_dir)
     target = find_call(calls_of(subject.model), subject.model, layer) if layer else convolutions(subject.model)[-1]
     layer, has_maps = target.layer.name, len(target.tensors[0].shape) == 4
-    checkpoints = checkpoints_of(source, subject.model) if which is None or "4" in which else []
-    if which is None:
+    every = which is None  # that can be drawn
+    try:
+        checkpoints = checkpoints_of(source, subject.model) if every or "4" in which else []
+    except ValueError as error:
+        if not every:
+            raise
+        checkpoints = []
+        tqdm.write(f"left out: Fig. 4: {error}")
+    if every:
         which = [each for each in FIGURES if (each != "4" or checkpoints) and (each not in OF_MAPS or has_maps)]
     elif "4" in which and not checkpoints:
         raise ValueError(f"{source} has no checkpoints; Fig. 4 is made from a run's (--keep-checkpoints).")
@@ -61,13 +68,21 @@ def visualize(source, images, layer=None, which=None, out=None, features=None, a
     out = Path(out or Path("visualize", subject.model.name))
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    for each in which:
-        figure, caption = draw[each]()
-        name = f"fig{each}" if each.isdigit() else each
-        written.append(out / (f"{name}.png" if each in "56" else f"{name}_{layer}.png"))
-        save(figure, written[-1], caption)
-        tqdm.write(f"{written[-1]}\n  {caption}")
-    write_page(out, f"{subject.model.name}: what its layers see")
+    try:
+        for each in which:
+            name = f"fig{each}" if each.isdigit() else each
+            try:
+                figure, caption = draw[each]()
+            except ValueError as error:
+                if not every:
+                    raise
+                tqdm.write(f"left out: {name}: {error}")
+                continue
+            written.append(out / (f"{name}.png" if each in "56" else f"{name}_{layer}.png"))
+            save(figure, written[-1], caption)
+            tqdm.write(f"{written[-1]}\n  {caption}")
+    finally:
+        write_page(out, f"{subject.model.name}: what its layers see")
     return [*written, out / "index.html"]
 
 

@@ -202,6 +202,54 @@ def test_dead_filters_and_features_are_told(subject):
     assert "3 of 4 features" in caption and "1 of its 4 features are active nowhere" in caption
 
 
+def test_a_filter_that_something_else_may_make_active_is_not_called_dead(subject):
+    """Its convolution is never above zero, but batch normalisation follows."""
+    model = keras.Sequential(
+        [
+            *(keras.Input((16, 16, 3)), layers.Conv2D(2, 1, name="conv1"), layers.BatchNormalization(), layers.ReLU()),
+            layers.Conv2D(2, 3, activation="relu", bias_initializer=keras.initializers.Constant(-1e6), name="conv2"),
+            *(layers.GlobalAveragePooling2D(), layers.Dense(3)),
+        ]
+    )
+    model.get_layer("conv1").set_weights([-np.ones((1, 1, 3, 2)), np.full(2, -500.0)])
+    looked_at = Subject(model, None, None, subject.images)
+    with pytest.raises(ValueError, match="none of conv2's features is active"):
+        figures.filters(looked_at)
+    model.get_layer("conv2").set_weights([np.zeros((3, 3, 2, 2)), np.ones(2)])
+    assert "0 of 2 dead" in figures.filters(looked_at)[1]
+
+
+def test_a_unit_that_is_not_active_has_no_patch_and_no_class(subject):
+    figure, _ = figures.strongest_patches(subject, "conv2", [3])  # the dead one
+    assert figure.axes[0].get_title() == "feature 3"
+
+
+@pytest.mark.parametrize("side", [8, 13])
+def test_small_images_are_moved_by_fewer_amounts(side, subject):
+    model = keras.Sequential(
+        [
+            *(keras.Input((side, side, 3)), layers.Conv2D(2, 3), layers.Conv2D(2, 3)),
+            *(layers.GlobalAveragePooling2D(), layers.Dense(3, name="fc")),
+        ]
+    )
+    model.get_layer("fc").set_weights([np.zeros((2, 3)), np.array([9.0, 0.0, 0.0])])  # red in any case
+    figure, _ = figures.invariances(Subject(model, None, None, subject.images))
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()][1] == "0"
+
+
+def test_what_cannot_be_drawn_leaves_the_rest_and_the_page(photographs, tmp_path, capsys):
+    one = keras.Sequential(
+        [keras.Input((16, 16, 3)), layers.Conv2D(2, 3, name="c"), layers.GlobalAveragePooling2D(), layers.Dense(3)]
+    )
+    one.save(tmp_path / "one.keras")
+    written = visualize(tmp_path / "one.keras", photographs, out=tmp_path / "out")
+    assert {"fig2_c.png", "maps_c.png", "index.html"} <= {file.name for file in written}
+    assert "left out: fig6: " in capsys.readouterr().out
+    with pytest.raises(ValueError, match="has 1 convolutions"):
+        visualize(tmp_path / "one.keras", photographs, None, ["2", "6"], tmp_path / "asked")
+    assert "fig2_c.png" in (tmp_path / "asked/index.html").read_text()
+
+
 def test_the_classes_of_the_strongest_are_told(subject):
     figure, caption = figures.strongest_patches(subject, "conv2", [2, 0])
     assert [axes.get_title()[:10] for axes in figure.axes[:2]] == ["feature 2:", "feature 0:"]
@@ -242,7 +290,7 @@ def test_the_evolution_leaves_the_network_as_it_was(subject, run):
     before = subject.model.get_weights()
     figure, caption = figures.evolution(subject, "conv2", checkpoints_of(run, subject.model), count=2)
     assert [axes.get_title() for axes in figure.axes[:3]] == ["epoch 1", "step 20", "epoch 2"]
-    assert "so of 0, 0 % of all 4 features" in caption
+    assert "so of 0, 0 % of the active features" in caption
     for old, new in zip(before, subject.model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
