@@ -50,13 +50,13 @@ def draw(record, path):
             label = f"{name.replace('-', ' ')}, {runs[0]['model']['parameters']:,} parameters"
             band(axes, runs, "test_error", color=f"C{number}", label=f"{label}, test")
             band(axes, runs, "training_error", color=f"C{number}", linestyle="--", label="training")
-        axes.set(xlabel="steps", ylim=(0, 80))
+        axes.set(xlabel="steps", ylim=(30, 95))  # 90 is chance
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     left.set(ylabel="error, %", title="depth (paper, ImageNet: top-5 error 10.4, 9.9, 8.8 %)")
     right.set(title="kernels and heads (paper, ImageNet: 5x5 has 7 points more top-1 error)")
     seeds = len(of(record["runs"], "VGG-B"))
-    figure.suptitle(f"CIFAR-10, a quarter of VGG's filters; mean of {seeds} seeds, bands from least to most")
+    figure.suptitle(f"CIFAR-10, a quarter of VGG's filters; seeds: {seeds}; lines are means, bands from least to most")
     save(figure, path)
 
 
