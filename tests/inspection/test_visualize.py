@@ -239,8 +239,12 @@ def test_small_images_are_moved_by_fewer_amounts(side, subject):
 
 def test_what_cannot_be_drawn_leaves_the_rest_and_the_page(photographs, tmp_path, capsys):
     one = keras.Sequential(
-        [keras.Input((16, 16, 3)), layers.Conv2D(2, 3, name="c"), layers.GlobalAveragePooling2D(), layers.Dense(3)]
+        [
+            *(keras.Input((16, 16, 3)), layers.Conv2D(2, 3, name="c", kernel_initializer="ones")),
+            *(layers.GlobalAveragePooling2D(), layers.Dense(3, name="fc")),
+        ]
     )
+    one.get_layer("fc").set_weights([np.zeros((2, 3)), np.array([9.0, 0.0, 0.0])])
     one.save(tmp_path / "one.keras")
     written = visualize(tmp_path / "one.keras", photographs, out=tmp_path / "out")
     assert {"fig2_c.png", "maps_c.png", "index.html"} <= {file.name for file in written}
@@ -300,8 +304,11 @@ def test_a_decision_is_compared_on_what_there_is(subject):
     assert "it lies between red" in caption
     assert "No class activation maps" not in figures.comparison(subject, "conv2", 1)[1]
     flat = keras.Sequential(
-        [keras.Input((16, 16, 3)), layers.Conv2D(2, 3, name="c"), layers.Flatten(), layers.Dense(3)]
+        [keras.Input((16, 16, 3)), layers.Conv2D(2, 3, name="c"), layers.Flatten(), layers.Dense(3, name="fc")]
     )
+    flat.get_layer("fc").set_weights(
+        [np.zeros((392, 3)), np.array([9.0, 0.0, 0.0])]
+    )  # by chance it may name none right
     assert "No class activation maps" in figures.comparison(Subject(flat, None, None, subject.images), "c", 1)[1]
 
 
