@@ -102,6 +102,8 @@ def main(study, arguments=None):
             runs.append(summary(name, folder, study, options))
     record = measured(
         study.script,
+        versions=runs[0]["versions"],
+        hardware=runs[0]["hardware"],
         runs=runs,
         claims=[claim.decide(runs) for claim in study.claims],
         deviations=study.deviations,

@@ -191,10 +191,27 @@ def decode(image, channels, dct):
         image = tf.cond(
             tf.io.is_jpeg(image),
             lambda: tf.io.decode_jpeg(image, channels, dct_method=dct),
-            lambda: tf.io.decode_image(image, channels, expand_animations=False),
+            lambda: decode_other(image, channels),
         )
         return tf.ensure_shape(image, (None, None, channels))
     return image
+
+
+GREYS = bytes(part for level in range(256) for part in (level, level, level, 0))
+
+
+def decode_other(encoded, channels):
+    """As `decode`, of what is no JPEG. A BMP with a table of colours is refused: TensorFlow takes the entries' numbers
+    for levels of grey, which is right only where the table is that of the greys.
+    """
+
+    def misread():
+        bits = tf.io.decode_raw(tf.strings.substr(encoded, 28, 1), tf.uint8)[0]
+        return (bits <= 8) & (tf.strings.substr(encoded, 54, 1024) != GREYS)
+
+    wrong = tf.cond(tf.strings.substr(encoded, 0, 2) == b"BM", misread, lambda: False)
+    with tf.control_dependencies([tf.debugging.Assert(~wrong, ["a BMP with a table of colours"])]):
+        return tf.io.decode_image(tf.identity(encoded), channels, expand_animations=False)
 
 
 def decode_and_cut(encoded, channels, dct, cut, key):

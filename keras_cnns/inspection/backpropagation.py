@@ -67,14 +67,18 @@ def gradient(calls, target, images, unit, rule=None, signal=tf.ones_like):
     return tape.gradient(values, images, signal(values), unconnected_gradients="zero").numpy()
 
 
+RELUS = (keras.activations.relu, keras.ops.relu, tf.nn.relu)
+
+
 def with_relu(layer, relu):
     """The layer with a function in place of its ReLU; the layer itself where it has none that is plain."""
     if type(layer).__name__ == "Relu" and not isinstance(layer, keras.layers.Layer):  # the bare operation
         return relu
-    if isinstance(layer, keras.layers.ReLU):
+    if type(layer).__name__ == "ReLU":  # the layer, or `keras.activations.relu` of a tensor
         plain = not layer.negative_slope and not layer.threshold and layer.max_value is None
         return relu if plain else layer
-    if getattr(layer, "activation", None) is not keras.activations.relu:
+    own = getattr(layer, "activation", None)
+    if not any(own is each for each in RELUS):
         return layer
 
     def call(*arguments, **keywords):
@@ -82,6 +86,6 @@ def with_relu(layer, relu):
         try:
             return layer(*arguments, **keywords)
         finally:
-            layer.activation = keras.activations.relu
+            layer.activation = own
 
     return call

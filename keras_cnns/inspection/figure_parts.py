@@ -2,12 +2,11 @@
 
 import numpy as np
 import tensorflow as tf
-from keras.activations import relu
 from keras.layers import Conv2D, Dropout, Flatten
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from keras_cnns.inspection.backpropagation import forward
+from keras_cnns.inspection.backpropagation import forward, with_relu
 from keras_cnns.inspection.feature_maps import strongest_activations
 from keras_cnns.inspection.projection import project_back
 from keras_cnns.inspection.receptive_field import calls_of, find_call, open_calls, receptive_field
@@ -115,7 +114,8 @@ def majority(subject, labels):
 
 def has_relu(model, layer):
     """Whether what a layer gives has gone through its own ReLU, so that a feature that is never above zero is dead."""
-    return getattr(find_call(calls_of(model), model, layer).layer, "activation", None) is relu
+    found = find_call(calls_of(model), model, layer).layer
+    return with_relu(found, tf.nn.relu) is not found
 
 
 def convolutions(model):

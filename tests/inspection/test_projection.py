@@ -148,7 +148,13 @@ def test_two_layers_written_out():
         np.testing.assert_allclose(projected, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("relu", [layers.ReLU(), layers.Activation("relu"), lambda x: keras.ops.relu(x)])
+@pytest.mark.parametrize(
+    "relu",
+    [
+        *(layers.ReLU(), layers.Activation("relu"), layers.Activation(tf.nn.relu), layers.Activation(keras.ops.relu)),
+        *(lambda x: keras.ops.relu(x), lambda x: keras.activations.relu(x)),
+    ],
+)
 def test_the_signal_is_rectified_whether_or_not_the_unit_was_active(relu):
     """y = -relu(a) + relu(b), a and b shut: the gradient is zero, the deconvnet's signal -1 is cut and 1 goes on."""
     model = stack(

@@ -38,6 +38,17 @@ def test_saliency_is_the_gradient_and_guided_only_what_is_positive_where_open(tw
     np.testing.assert_array_equal(guided, [[2, 0], [-4, 0], [2, 0]])
 
 
+@pytest.mark.parametrize(
+    "relu", [layers.Activation(tf.nn.relu), layers.Activation(keras.ops.relu), lambda x: keras.activations.relu(x)]
+)
+def test_a_relu_by_any_name_is_guided(relu, two_units):
+    other = network(layers.Flatten(), layers.Dense(3, use_bias=False), relu, layers.Dense(2, use_bias=False))
+    other.set_weights(two_units.get_weights())
+    images = np.float32([[1, 1], [-1, 1], [1, -1]]).reshape(3, 1, 1, 2)
+    guided = guided_backpropagation(other, images, 0).reshape(3, 2)
+    np.testing.assert_array_equal(guided, [[2, 0], [-4, 0], [2, 0]])
+
+
 def test_the_class_by_default_is_the_one_with_the_highest_score(two_units):
     images = np.float32([[1, 1], [-1, 1], [1, -1]]).reshape(3, 1, 1, 2)  # scores (-1, 4), (1, 12), (2, -1)
     np.testing.assert_array_equal(saliency(two_units, images), saliency(two_units, images, [1, 1, 0]))

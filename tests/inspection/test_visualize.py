@@ -139,6 +139,7 @@ def test_images_of_every_mode_come_as_they_are_and_damaged_ones_are_named(tmp_pa
         "4_grey_alpha.png": (Image.fromarray(np.dstack([grey, grey])), np.stack([grey] * 3, -1)),
         "5_one_bit.png": (Image.fromarray(grey > 100), np.stack([(grey > 100) * 255] * 3, -1)),
         "6_bitmap.bmp": (Image.fromarray(colour), colour),
+        "6_grey.bmp": (Image.fromarray(grey), np.stack([grey] * 3, -1)),
     }
     for name, (picture, _) in pictures.items():
         picture.save(tmp_path / name)
@@ -148,17 +149,18 @@ def test_images_of_every_mode_come_as_they_are_and_damaged_ones_are_named(tmp_pa
     large.convert("CMYK").save(tmp_path / "7_of_four_inks.jpg")
     (tmp_path / "8_truncated.jpg").write_bytes((tmp_path / "7_whole.jpg").read_bytes()[:2000])
     (tmp_path / "9_truncated.png").write_bytes((tmp_path / "7_whole.png").read_bytes()[:800])
+    Image.fromarray(colour // 100 * 100).quantize(64).save(tmp_path / "9_with_table.bmp")
     (tmp_path / "notes.txt").write_text("none")
     (tmp_path / ".hidden.png").write_text("none")
     images = find_images(tmp_path, 3)
     subject = Subject(colour_network(), Preprocessing(16), None, images)
     pixels = np.concatenate([batch for batch, _ in subject.batches("test")])
-    assert pixels.shape == (10, 16, 16, 3)
+    assert pixels.shape == (11, 16, 16, 3)
     for ours, (name, (_, expected)) in zip(pixels, pictures.items(), strict=False):
         np.testing.assert_array_equal(ours, expected, name)
     printed = capsys.readouterr()
     assert "left out: 1 files of" in printed.out
-    for name in ("8_truncated.jpg", "9_truncated.png"):
+    for name in ("8_truncated.jpg", "9_truncated.png", "9_with_table.bmp"):
         assert f"{tmp_path / name} cannot be decoded" in printed.err
     picked = subject.pick([6, 2])
     np.testing.assert_array_equal(picked[6][0], colour)
