@@ -130,7 +130,8 @@ def lasted(record):
     parts = record["epochs"] if "epochs" in record else record.get("runs", [record])
     hours = f"{sum(np.sum(part['seconds']) for part in parts) / 3600:.1f} hours"
     if "epochs" not in record:
-        return hours
+        trained = sorted({short(part["commit"]) for part in parts if part is not record and "commit" in part})
+        return hours + (f", trained at commit {', '.join(trained)}" if trained else "")
     sittings = f"sittings: {len(record['sittings'])}"
     return f"{record['steps']:,} steps of {record['batch_size']}, seed {record['seed']}; {hours}, {sittings}"
 
