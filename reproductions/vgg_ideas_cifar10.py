@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 
 from reproductions.study import Difference, Study, Training, band, main, of, save, test_error, training_error
 
-EPOCHS = 4
+EPOCHS = 6
 FLAGS = {
     "A": "--configuration A",
     "B": "--configuration B",
@@ -21,7 +21,10 @@ FLAGS = {
     "B-5x5": "--configuration B --kernel 5",
     "B-average": "--configuration B --head average",
 }
-TRAININGS = {f"VGG-{name}": Training("vgg_cifar10", f"--epochs {EPOCHS} {flags}") for name, flags in FLAGS.items()}
+TRAININGS = {
+    f"VGG-{name}": Training("vgg_cifar10", f"--epochs {EPOCHS} --batch-size 64 {flags}")
+    for name, flags in FLAGS.items()
+}
 
 
 def gap(run):
@@ -62,6 +65,7 @@ def draw(record, path):
 
 if __name__ == "__main__":
     deviations = [
-        f"{EPOCHS} epochs on CIFAR-10 at 32x32 pixels, a quarter of the filters and dense units, one schedule for all"
+        f"{EPOCHS} epochs of batches of 64 on CIFAR-10 at 32x32 pixels, a quarter of the filters and dense units",
+        "one schedule and He's initialisation for all",
     ]
     sys.exit(main(Study("vgg_ideas_cifar10", __doc__, TRAININGS, CLAIMS, deviations)))
