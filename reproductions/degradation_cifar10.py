@@ -19,7 +19,7 @@ from keras_cnns.export import load_source
 from keras_cnns.layers import BatchNormalization
 from reproductions.study import Difference, Study, Training, band, main, names, of, save, test_error, training_error
 
-BUDGET = "--epochs 10 --precision bfloat16"
+BUDGET = "--epochs 10"
 TRAININGS = {
     "plain-20": Training("resnet_cifar10", f"--depth 20 --no-residual {BUDGET}"),
     "plain-56": Training("resnet_cifar10", f"--depth 56 --no-residual {BUDGET}"),

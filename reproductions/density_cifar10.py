@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 
 from reproductions.study import Difference, Study, Training, band, main, names, of, save, test_error
 
-BUDGET = "--epochs 10 --precision bfloat16"
+BUDGET = "--epochs 10"
 TRAININGS = {
     "ResNet-56": Training("resnet_cifar10", f"--depth 56 {BUDGET}"),
     "DenseNet-40": Training("densenet_cifar10", f"--depth 40 --growth-rate 12 --batch-size 128 {BUDGET}"),
