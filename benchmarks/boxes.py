@@ -9,6 +9,7 @@ benchmarks/boxes.json as soon as it is measured.
 import argparse
 import contextlib
 import json
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -22,8 +23,9 @@ from benchmarks.serving import Worker
 from reproductions.record import write_json
 
 RESULTS = Path(__file__).parent / "boxes.json"
-IMAGE = (600, 1000)  # height and width, as in Fast R-CNN
-MAP = (38, 63, 512)  # VGG-16's conv5_3 of it
+# An image's height and width, and its last map: Fast R-CNN's with VGG-16; a square one for RoIAlign.
+POOLED = (600, 1000), (38, 63, 512)
+ALIGNED = (800, 800), (50, 50, 256)
 # What is measured, the boxes it takes, and the least ratio of torchvision's time to ours asked for, if any.
 OPERATIONS = {
     "iou": ("IoU of 2,000 boxes with 2,000", 2000, 1.0),
@@ -31,6 +33,12 @@ OPERATIONS = {
     "nms_300": ("NMS at 0.7, the best 300 of 6,000 boxes", 6000, 50.0),
     "roi_pool": ("RoI pooling, 300 boxes to 7x7", 300, 2.5),
     "roi_pool_gradient": ("RoI pooling with its gradient, 300 boxes to 7x7", 300, None),
+    **{
+        f"roi_align_{size}{kind}_{number}": (f"RoIAlign{words}, {number:,} boxes to {size}x{size}", number, 1.0)
+        for kind, words in (("", ""), ("_gradient", " with its gradient"))
+        for number in (300, 1000)
+        for size in (7, 14)
+    },
 }
 
 
@@ -63,7 +71,7 @@ def measure(operation, peers, folder):
     """Milliseconds of both, and how many times as fast ours is."""
     what, number, aim = OPERATIONS[operation]
     inputs = folder / f"{operation}.npz"
-    np.savez(inputs, **random_inputs(number, with_map=operation.startswith("roi")))
+    np.savez(inputs, **random_inputs(number, *(ALIGNED if "align" in operation else POOLED)))
     spec = {"operation": operation, "inputs": str(inputs)}
     with contextlib.ExitStack() as stack:
         workers = {
@@ -75,7 +83,8 @@ def measure(operation, peers, folder):
         steps = max(1, round(TURN / max(worker.run(3) / 3 for worker in workers.values())))
         turns = take_turns(workers, steps, budget=30)
         about = [worker.about for worker in workers.values()]
-    if about[0]["result"] != about[1]["result"]:
+    tolerance = 1e-5 if "align" in operation else 0.0  # means are rounded, maxima are not
+    if not math.isclose(about[0]["result"], about[1]["result"], rel_tol=tolerance):
         raise SystemExit(f"{operation}: the results differ: {about[0]['result']} and {about[1]['result']}.")
     return {
         "what": what,
@@ -89,19 +98,19 @@ def measure(operation, peers, folder):
     }
 
 
-def random_inputs(number, with_map, seed=0):
+def random_inputs(number, image, map_size, seed=0):
     """Boxes of 16 to 512 pixels a side all over the image, each size as likely as twice it; scores; a map."""
     random = np.random.default_rng(seed)
 
     def boxes():
-        height, width = IMAGE
+        height, width = image
         centres = random.uniform(0, 1, (number, 2)) * (width, height)
         sides = 2 ** random.uniform(4, 9, (number, 2))
         corners = np.concatenate([centres - sides / 2, centres + sides / 2], axis=1)
         return np.clip(corners, 0, (width, height, width, height)).astype("float32")
 
     inputs = {"boxes": boxes(), "others": boxes(), "scores": random.permutation(number).astype("float32")}
-    return inputs | ({"map": random.normal(size=MAP).astype("float32")} if with_map else {})
+    return inputs | {"map": random.normal(size=map_size).astype("float32")}
 
 
 def section(results=RESULTS):

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.serving import serve
-from keras_cnns.ops import iou, non_max_suppression, roi_pool
+from keras_cnns.ops import iou, non_max_suppression, roi_align, roi_pool
 
 
 def build(spec):
@@ -28,8 +28,11 @@ def operation(name, inputs):
         return lambda: non_max_suppression(boxes, inputs["scores"], 0.7, most), lambda kept: int(kept.sum())
     features, boxes = inputs["map"][None], boxes[None]
     pool = lambda features: roi_pool(features, boxes, 7, 1 / 16)
-    if name == "roi_pool":
-        return lambda: pool(features), lambda pooled: float(f"{np.float64(pooled).sum():.9g}")
+    if name.startswith("roi_align"):
+        pool = lambda features: roi_align(features, boxes, int(name.split("_")[2]), 1 / 16)
+    result = lambda found: float(np.abs(np.float64(found)).sum())
+    if "gradient" not in name:
+        return lambda: pool(features), result
 
     def with_gradient():
         with tf.GradientTape() as tape:
@@ -37,7 +40,7 @@ def operation(name, inputs):
             pooled = pool(features)
         return tape.gradient(pooled, features)
 
-    return with_gradient, lambda gradient: float(gradient.sum())
+    return with_gradient, result
 
 
 if __name__ == "__main__":

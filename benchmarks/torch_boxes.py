@@ -5,7 +5,7 @@ import os
 import numpy as np
 import torch
 import torchvision
-from torchvision.ops import box_iou, nms, roi_pool
+from torchvision.ops import box_iou, nms, roi_align, roi_pool
 
 from benchmarks.serving import serve
 
@@ -28,19 +28,20 @@ def operation(name, inputs):
         most = 300 if name.endswith("300") else len(boxes)
         return lambda: nms(boxes, inputs["scores"], 0.7)[:most], lambda kept: int(kept.sum())
     features = inputs["map"].permute(2, 0, 1)[None].contiguous()  # its order; channels last is no faster there
-    if name == "roi_pool":
-        return (
-            lambda: roi_pool(features, [boxes], 7, 1 / 16),
-            lambda pooled: float(f"{np.float64(pooled).sum():.9g}"),
-        )
+    pool = lambda: roi_pool(features, [boxes], 7, 1 / 16)
+    if name.startswith("roi_align"):
+        pool = lambda: roi_align(features, [boxes], int(name.split("_")[2]), 1 / 16, sampling_ratio=2)
+    result = lambda found: float(np.abs(np.float64(found)).sum())
+    if "gradient" not in name:
+        return pool, result
     features.requires_grad_()
 
     def with_gradient():
         features.grad = None
-        roi_pool(features, [boxes], 7, 1 / 16).sum().backward()
+        pool().sum().backward()
         return features.grad
 
-    return with_gradient, lambda gradient: float(gradient.sum())
+    return with_gradient, result
 
 
 if __name__ == "__main__":

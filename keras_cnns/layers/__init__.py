@@ -6,6 +6,7 @@ from keras_cnns.layers.local_response_normalization import LocalResponseNormaliz
 from keras_cnns.layers.original_dropout import OriginalDropout
 from keras_cnns.layers.padded_identity import PaddedIdentity
 from keras_cnns.layers.preprocessing import Preprocessing
+from keras_cnns.layers.roi_align import RoIAlign
 from keras_cnns.layers.roi_pooling import RoIPooling
 from keras_cnns.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 from keras_cnns.layers.two_towers import TowerConv2D
@@ -23,6 +24,7 @@ __all__ = [
     "OriginalDropout",
     "PaddedIdentity",
     "Preprocessing",
+    "RoIAlign",
     "RoIPooling",
     "SpatialPyramidPooling",
     "TowerConv2D",

@@ -17,7 +17,7 @@ from keras_cnns.ops.nms import (
     soft_non_max_suppression,
 )
 from keras_cnns.ops.pooling import spatial_pyramid_pool
-from keras_cnns.ops.roi import roi_pool
+from keras_cnns.ops.roi import roi_align, roi_pool
 from keras_cnns.ops.segmentation import label_maps
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "non_max_suppression_padded",
     "non_max_suppression_per_class",
     "non_max_suppression_per_class_padded",
+    "roi_align",
     "roi_pool",
     "soft_non_max_suppression",
     "spatial_pyramid_pool",

@@ -26,6 +26,55 @@ def roi_pool(features, boxes, output_size, spatial_scale):
     return max_of_bins(features, bins(y1, y2, height, cells[1]), bins(x1, x2, width, cells[2]))
 
 
+def roi_align(features, boxes, output_size, spatial_scale, sampling_ratio=2, aligned=False):
+    """Return the means of samples in h x w bins under each box: `(B, N, h, w, C)`.
+
+    Nothing is rounded. Each sample is interpolated linearly between the four cells around it; up to one cell beyond the
+    map it is the border's, and further away 0. No gradient leads to the boxes.
+
+    Args:
+        features, boxes: `(B, H, W, C)` and `(B, N, 4)`, boxes in the image's pixels.
+        output_size: (h, w), or a number for both.
+        spatial_scale: cells of the map a pixel of the image: 1/16 behind four poolings.
+        sampling_ratio: samples a bin along each side, evenly spaced.
+        aligned: a cell's value lies in its middle, half a cell from its corner. Without, as in the authors' first
+            code, it lies at the corner, half a cell off, and a box has at least one cell.
+
+    Raises:
+        ValueError: a sampling_ratio below 1.
+
+    Source: Mask R-CNN (He et al., ICCV 2017), section 3, and Detectron for what it leaves open.
+    """
+    if sampling_ratio < 1:
+        raise ValueError(f"sampling_ratio is {sampling_ratio}; it must be at least 1.")
+    height, width = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    x1, y1, x2, y2 = (tf.stop_gradient(each) * spatial_scale - 0.5 * aligned for each in corners(boxes))
+    if not aligned:
+        x2, y2 = tf.maximum(x2, x1 + 1), tf.maximum(y2, y1 + 1)
+    # The border once more around the map, so that samples up to a cell beyond it are the border's.
+    padded = tf.pad(tf.cast(features, tf.float32), [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    batch, rows, columns, channels = tf.unstack(tf.shape(padded))
+    number = tf.shape(x1)[1]
+    top, bottom = samples(y1, y2, height * sampling_ratio, rows)
+    left, right = samples(x1, x2, width * sampling_ratio, columns)
+    found = tf.image.crop_and_resize(
+        padded,
+        tf.reshape(tf.stack([top, left, bottom, right], axis=-1), (-1, 4)),
+        tf.repeat(tf.range(batch), number),
+        (height * sampling_ratio, width * sampling_ratio),
+    )
+    means = tf.nn.avg_pool2d(found, sampling_ratio, sampling_ratio, "VALID")
+    return tf.cast(tf.reshape(means, (batch, number, height, width, channels)), features.dtype)
+
+
+def samples(start, end, count, cells):
+    """The first and the last of `count` samples, each in the middle of its part, as `crop_and_resize` counts: from 0 in
+    the first cell's middle, here of the border that was added, to 1 in the last's."""
+    half = (end - start) / (2 * count)
+    length = tf.cast(cells - 1, tf.float32)
+    return (start + half + 1) / length, (end - half + 1) / length
+
+
 def rounded(x):
     """To the next whole number, halves away from zero, as C does; `tf.round` has them to the even one."""
     whole = x - tf.math.floormod(tf.abs(x), 1.0) * tf.sign(x)
