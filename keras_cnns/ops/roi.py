@@ -30,7 +30,7 @@ def roi_align(features, boxes, output_size, spatial_scale, sampling_ratio=2, ali
     """Return the means of samples in h x w bins under each box: `(B, N, h, w, C)`.
 
     Nothing is rounded. Each sample is interpolated linearly between the four cells around it; up to one cell beyond the
-    map it is the border's, and further away 0. No gradient leads to the boxes.
+    map it is the border's, and further away 0, within float32's rounding. No gradient leads to the boxes.
 
     Args:
         features, boxes: `(B, H, W, C)` and `(B, N, 4)`, boxes in the image's pixels.
