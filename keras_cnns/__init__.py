@@ -33,12 +33,15 @@ from keras_cnns.classification import (
 )
 from keras_cnns.detection import fast_rcnn, sppnet, sppnet_detector
 from keras_cnns.export import export
+from keras_cnns.generative import dcgan_discriminator, dcgan_generator, gan_discriminator, gan_generator
 from keras_cnns.segmentation import deconvnet, fcn8s, fcn16s, fcn32s, segnet, segnet_basic
 from keras_cnns.version import __version__ as __version__
 from keras_cnns.weights import load_keras_applications, load_layers, load_torchvision
 
 __all__ = [
     "alexnet",
+    "dcgan_discriminator",
+    "dcgan_generator",
     "deconvnet",
     "densenet121",
     "densenet161",
@@ -51,6 +54,8 @@ __all__ = [
     "fcn8s",
     "fcn16s",
     "fcn32s",
+    "gan_discriminator",
+    "gan_generator",
     "googlenet",
     "load_keras_applications",
     "load_layers",

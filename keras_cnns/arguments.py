@@ -6,8 +6,13 @@ import operator
 
 def check_classes(classes):
     """Raise `ValueError` unless `classes` is a whole number of at least one."""
-    if type(classes) is not int or classes < 1:
-        raise ValueError(f"classes is {classes!r}; it must be a whole number of at least 1, a Python int.")
+    check_count("classes", classes)
+
+
+def check_count(name, value):
+    """Raise `ValueError` unless `value` is a whole number of at least one."""
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1, a Python int.")
 
 
 def check_input_shape(input_shape, smallest, free=False):

@@ -15,6 +15,7 @@ class Variant(NamedTuple):
 
 
 BC = {"bottleneck": True, "compression": 0.5}
+TORCH = {"base_filters": 64, "kernel_size": 4}  # DCGAN's release for Torch
 AT_500 = {"input_shape": (500, 500, 3)}
 
 VARIANTS = [
@@ -106,10 +107,18 @@ VARIANTS = [
     Variant("segnet_basic", {}, "segnet_basic", 1_416_587, 1_417_611),
     Variant("sppnet", {}, "sppnet", 77_037_672, 77_037_672),
     Variant("sppnet_detector", {"input_shape": (224, 224, 3)}, "sppnet_detector", 73_026_709, 73_026_709),
+    Variant("gan_generator", {}, "gan_generator", 2_503_984, 2_503_984),
+    Variant("gan_discriminator", {}, "gan_discriminator", 1_231_441, 1_231_441),
+    Variant("dcgan_generator", {}, "dcgan_generator", 18_855_040, 18_858_880),
+    Variant("dcgan_discriminator", {}, "dcgan_discriminator", 17_232_768, 17_236_352),
+    Variant("dcgan_generator", TORCH, "dcgan_generator_torch", 3_576_704, 3_578_624),
+    Variant("dcgan_discriminator", TORCH, "dcgan_discriminator_torch", 2_765_568, 2_767_360),
     Variant("fast_rcnn", {"input_shape": (600, 1000, 3)}, "fast_rcnn", 134_690_729, 134_690_729),
 ]
 
-# One of each family at the smallest input it takes, with ten classes.
+GENERATIVE = {"gan_generator", "gan_discriminator", "dcgan_generator", "dcgan_discriminator"}
+
+# One of each other family at the smallest input it takes, with ten classes.
 SMALLEST = [
     ("alexnet", {}, (64, 64, 3)),
     ("zfnet", {}, (47, 47, 3)),

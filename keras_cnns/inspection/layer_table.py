@@ -46,6 +46,7 @@ UNLISTED = (  # a paper's table gives these no row
     keras.layers.ZeroPadding2D,
     keras.layers.Activation,
     keras.layers.ReLU,
+    keras.layers.LeakyReLU,
     keras.layers.Softmax,
     keras.layers.Flatten,
     keras.layers.Reshape,

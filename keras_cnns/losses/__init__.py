@@ -1,5 +1,17 @@
 """What the papers minimise, where Keras has it not."""
 
+from keras_cnns.losses.gan import (
+    discriminator_loss,
+    minimax_generator_loss,
+    minimax_value,
+    non_saturating_generator_loss,
+)
 from keras_cnns.losses.segmentation import PixelCrossEntropy
 
-__all__ = ["PixelCrossEntropy"]
+__all__ = [
+    "PixelCrossEntropy",
+    "discriminator_loss",
+    "minimax_generator_loss",
+    "minimax_value",
+    "non_saturating_generator_loss",
+]

@@ -1,6 +1,7 @@
 """Optimizers, schedules, devices, checkpoints and the loop."""
 
 from keras_cnns.training.accumulation import small_memory_step
+from keras_cnns.training.adversarial import AdversarialModel
 from keras_cnns.training.averages import averaged_weights
 from keras_cnns.training.checkpoint import Checkpoints
 from keras_cnns.training.constraints import MaxRMS, limit_filters
@@ -12,6 +13,7 @@ from keras_cnns.training.strategy import JIT_COMPILE, agree, is_chief, mirrored,
 __all__ = [
     "JIT_COMPILE",
     "SGD",
+    "AdversarialModel",
     "Checkpoints",
     "MaxRMS",
     "agree",

@@ -29,12 +29,14 @@ class Checkpoints:
     def __init__(self, folder, model, keep=2):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.lasting = model.variables + model.optimizer.variables
+        optimizers = getattr(model, "optimizers", [model.optimizer])  # of both sides of an adversarial training
+        of_optimizers = [each for optimizer in optimizers for each in optimizer.variables]
+        self.lasting = model.variables + of_optimizers
         # Reading a metric, the sum over the processes, needs all of them; these copies the chief can write alone.
         self.metrics = [(each, tf.Variable(tf.zeros(each.shape, each.dtype))) for each in model.metrics_variables]
         self.notes = tf.Variable("", dtype=tf.string)
         variables = [each.value for each in model.variables]
-        variables += [copy for _, copy in self.metrics] + [each.value for each in model.optimizer.variables]
+        variables += [copy for _, copy in self.metrics] + [each.value for each in of_optimizers]
         values = {f"v{number}": variable for number, variable in enumerate(variables)}
         self.checkpoint = tf.train.Checkpoint(notes=self.notes, **values)
         self.keep, self.strategy, self.damaged = keep, model.distribute_strategy, []

@@ -1,0 +1,49 @@
+"""GAN: Goodfellow et al., "Generative Adversarial Nets", NIPS 2014, the networks for MNIST.
+
+The paper prints no layer sizes; they are those of the authors' release (goodfeli/adversarial, mnist.yaml). The layers'
+names are the release's.
+
+Deviations: the release starts the output's bias so that the mean image comes out; here it starts at 0. Its dropout
+leaves out units and divides by the share it keeps, as Keras's does.
+"""
+
+import keras
+
+IMAGE = (28, 28, 1)
+LATENT = 100
+
+
+def gan_generator(name="gan_generator"):
+    """Return the generator: from z `(batch, 100)` to images `(batch, 28, 28, 1)` in 0 to 1, in float32.
+
+    2,503,984 parameters.
+
+    Source: section 5 ("a mixture of rectifier linear activations and sigmoid activations"); the release for the sizes.
+    """
+    start = {"kernel_initializer": keras.initializers.RandomUniform(-0.05, 0.05)}
+    z = x = keras.Input((LATENT,), name="z")
+    for i in range(2):
+        x = keras.layers.Dense(1200, activation="relu", name=f"h{i}", **start)(x)
+    x = keras.layers.Dense(28 * 28, activation="sigmoid", dtype="float32", name="y", **start)(x)
+    return keras.Model(z, keras.layers.Reshape(IMAGE, dtype="float32", name="image")(x), name=name)
+
+
+def gan_discriminator(name="gan_discriminator"):
+    """Return the discriminator: from images `(batch, 28, 28, 1)` in 0 to 1 to logits `(batch, 1)` in float32.
+
+    1,231,441 parameters. Two layers of 240 maxout units of 5 pieces; dropout keeps 0.8 of the pixels and 0.5 of the
+    units.
+
+    Source: section 5 ("maxout activations", "dropout was applied"); the release for the sizes.
+    """
+    start = {"kernel_initializer": keras.initializers.RandomUniform(-0.005, 0.005)}
+    image = keras.Input(IMAGE, name="image")
+    x = keras.layers.Flatten(name="flatten")(image)
+    for i, rate in enumerate((0.2, 0.5)):
+        x = keras.layers.Dropout(rate, name=f"drop{i}")(x)
+        x = keras.layers.Dense(240 * 5, name=f"h{i}", **start)(x)
+        x = keras.layers.Reshape((240, 5), name=f"h{i}_pieces")(x)
+        x = keras.layers.GlobalMaxPooling1D(data_format="channels_first", name=f"h{i}_max")(x)
+    x = keras.layers.Dropout(0.5, name="drop2")(x)
+    logits = keras.layers.Dense(1, dtype="float32", name="y", **start)(x)
+    return keras.Model(image, logits, name=name)
