@@ -2,6 +2,7 @@
 
 from keras_cnns.evaluation.classification import at_scales, classification_errors
 from keras_cnns.evaluation.detection import coco_scores, voc_scores
+from keras_cnns.evaluation.generative import frechet_distance, parzen_estimate, parzen_log_likelihoods
 from keras_cnns.evaluation.proposals import best_overlaps, coverage, proposal_scores
 from keras_cnns.evaluation.segmentation import PixelAccuracy, boundary_f1, confusion_scores, segmentation_scores
 
@@ -14,6 +15,9 @@ __all__ = [
     "coco_scores",
     "confusion_scores",
     "coverage",
+    "frechet_distance",
+    "parzen_estimate",
+    "parzen_log_likelihoods",
     "proposal_scores",
     "segmentation_scores",
     "voc_scores",

@@ -9,9 +9,10 @@ from keras_cnns.losses.gan import discriminator_loss, minimax_value, non_saturat
 class AdversarialModel(keras.Model):
     """A generator and a discriminator that are trained by turns: `k` steps of the one, then a step of the other.
 
-    A training step takes `k` times the paper's minibatch of real images, a minibatch for each of the discriminator's
-    steps. z is uniform in -1 to 1, a function of `seed`, the step and the replica alone. Compile it under a strategy's
-    scope with both optimizers; `variables` are both networks', and `Checkpoints` keeps both optimizers too.
+    A training step takes (images, labels), `k` times the paper's minibatch: one for each of the discriminator's steps;
+    the labels are not used. z is uniform in -1 to 1, a function of `seed`, the step and the replica alone. Compile it
+    under a strategy's scope with both optimizers; `variables` are both networks', and `Checkpoints` keeps both
+    optimizers too.
 
     Metrics are means over the epoch: `loss`, the generator's; `discriminator_loss`; `value`, V(D, G), -1.386 where the
     discriminator cannot tell (its logits are 0); `real` and `fake`, the mean of D(x) and of D(G(z)).
@@ -68,7 +69,8 @@ class AdversarialModel(keras.Model):
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, number]), replica)
         return tf.random.stateless_uniform((batch, self.generator.input_shape[-1]), seed, -1.0, 1.0)
 
-    def train_step(self, images):
+    def train_step(self, data):
+        images, _ = data
         parts = tf.split(images, self.k)
         for turn, real in enumerate(parts):
             fake = self.generator(self.latent(tf.shape(real)[0], turn), training=True)

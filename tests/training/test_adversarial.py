@@ -34,7 +34,7 @@ def test_a_step_by_hand(k):
     z = [model.latent(2, turn).numpy()[:, 0] for turn in range(k + 1)]
     assert len({float(each[0]) for each in z}) == k + 1 and all((np.abs(each) < 1).all() for each in z)
     real = np.float32([0.5, 1.5, -0.5, 2.5])[: 2 * k]
-    model.train_step(tf.constant(real[:, None]))
+    model.train_step((tf.constant(real[:, None]), None))
     for turn in range(k):
         x, fake = real[2 * turn : 2 * turn + 2], g * z[turn]
         d += 0.5 * np.mean(x * (1 - sigmoid(d * x)) - fake * sigmoid(d * fake))  # up V
@@ -47,14 +47,14 @@ def test_the_saturating_loss_is_the_other_gradient():
     model = line(generator_loss=minimax_generator_loss)
     z = model.latent(3, 1).numpy()[:, 0]
     model.optimizer.learning_rate = 0.0
-    model.train_step(tf.ones((3, 1)))
+    model.train_step((tf.ones((3, 1)), None))
     assert weights(model)[0] == pytest.approx(2.0 + 0.5 * np.mean(z * sigmoid(2.0 * z)), rel=1e-5)  # down log(1 - D)
 
 
 def test_the_metrics_are_those_of_the_step():
     model = line()
     z = model.latent(2, 0).numpy()[:, 0]
-    figures = model.train_step(tf.constant([[0.5], [1.5]]))
+    figures = model.train_step((tf.constant([[0.5], [1.5]]), None))
     real, fake = sigmoid(np.array([0.5, 1.5])), sigmoid(2 * z)
     assert float(figures["real"]) == pytest.approx(real.mean(), rel=1e-5)
     assert float(figures["fake"]) == pytest.approx(fake.mean(), rel=1e-5)
@@ -65,7 +65,7 @@ def test_the_metrics_are_those_of_the_step():
 def batches_of(images, size):
     def batches(epoch, skip, count):
         order = np.random.default_rng(epoch).permutation(len(images))[: len(images) // size * size]
-        data = tf.data.Dataset.from_tensor_slices(images[order]).batch(size)
+        data = tf.data.Dataset.from_tensor_slices((images[order], order)).batch(size)
         return data.skip(skip).take(count)
 
     return batches
@@ -99,7 +99,7 @@ def test_another_seed_draws_another_z_and_each_step_its_own():
     first, other = small_gan(seed=0), small_gan(seed=1)
     assert not np.array_equal(first.latent(2, 0), other.latent(2, 0))
     before = first.latent(2, 0)
-    first.train_step(tf.zeros((2, 3)))
+    first.train_step((tf.zeros((2, 3)), None))
     assert not np.array_equal(first.latent(2, 0), before)
 
 
@@ -114,7 +114,7 @@ def test_two_replicas_take_one_step_together():
     )
     assert first[0] != first[1]
     real = np.float32([0.5, 1.5])
-    batch = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensor_slices(real[:, None]).batch(2))
+    batch = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensor_slices((real[:, None], real)).batch(2))
     strategy.run(tf.function(model.train_step), args=(next(iter(batch)),))
     fake = 2.0 * first
     d = 1.0 + 0.5 * np.mean(real * (1 - sigmoid(real)) - fake * sigmoid(fake))
