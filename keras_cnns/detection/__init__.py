@@ -3,13 +3,18 @@
 from keras_cnns.detection.fast_rcnn import fast_rcnn
 from keras_cnns.detection.proposals import compute_proposals, read_proposals
 from keras_cnns.detection.selective_search import selective_search
+from keras_cnns.detection.sliding_window import box_regressor, locate, merge_boxes, sliding_window
 from keras_cnns.detection.sppnet import sppnet, sppnet_detector
 
 __all__ = [
+    "box_regressor",
     "compute_proposals",
     "fast_rcnn",
+    "locate",
+    "merge_boxes",
     "read_proposals",
     "selective_search",
+    "sliding_window",
     "sppnet",
     "sppnet_detector",
 ]

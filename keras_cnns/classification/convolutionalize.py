@@ -67,7 +67,7 @@ def convolution(layer):
     kept = {"name": layer.name, "dtype": layer.dtype_policy, "trainable": layer.trainable}
     window = joined_maps(layer.input)
     if isinstance(layer, keras.layers.Flatten):
-        return keras.layers.Identity(**kept)
+        return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy.name)  # a policy could not be saved
     if isinstance(layer, keras.layers.Dense):
         return keras.layers.Conv2D(layer.units, window, activation=layer.activation, use_bias=layer.use_bias, **kept)
     if isinstance(layer, keras.layers.GlobalAveragePooling2D):
