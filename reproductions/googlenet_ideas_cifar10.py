@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 
 from reproductions.study import Difference, Study, Training, band, main, of, save, test_error
 
-STEPS = 1_500  # of 32 images, about an epoch
+STEPS = 1_000  # of 32 images
 WHOLE, NO_HEADS = "GoogLeNet", "GoogLeNet-no-heads"
 BRANCHES = {f"GoogLeNet-no-{branch}": branch for branch in ("1x1", "3x3", "5x5", "pool")}
 TRAININGS = {
