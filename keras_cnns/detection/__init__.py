@@ -4,6 +4,7 @@ from keras_cnns.detection.fast_rcnn import fast_rcnn
 from keras_cnns.detection.proposals import compute_proposals, read_proposals
 from keras_cnns.detection.selective_search import selective_search
 from keras_cnns.detection.sppnet import sppnet, sppnet_detector
+from keras_cnns.detection.yolo import yolo, yolo_classifier
 
 __all__ = [
     "compute_proposals",
@@ -12,4 +13,6 @@ __all__ = [
     "selective_search",
     "sppnet",
     "sppnet_detector",
+    "yolo",
+    "yolo_classifier",
 ]
