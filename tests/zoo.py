@@ -114,6 +114,10 @@ VARIANTS = [
     Variant("dcgan_generator", TORCH, "dcgan_generator_torch", 3_576_704, 3_578_624),
     Variant("dcgan_discriminator", TORCH, "dcgan_discriminator_torch", 2_765_568, 2_767_360),
     Variant("fast_rcnn", {"input_shape": (600, 1000, 3)}, "fast_rcnn", 134_690_729, 134_690_729),
+    Variant("yolo", {}, "yolo", 271_703_550, 271_703_550),
+    Variant("yolo", {"variant": "fast"}, "yolo_fast", 45_089_374, 45_089_374),
+    Variant("yolo", {"variant": "local"}, "yolo_local", 197_301_875, 197_328_243),
+    Variant("yolo_classifier", {}, "yolo_classifier", 23_428_136, 23_428_136),
 ]
 
 GENERATIVE = {"gan_generator", "gan_discriminator", "dcgan_generator", "dcgan_discriminator"}
@@ -152,13 +156,15 @@ SMALLEST = [
     ("sppnet", {}, (31, 31, 3)),
     ("sppnet_detector", {}, (31, 31, 3)),
     ("fast_rcnn", {}, (1, 1, 3)),
+    ("yolo", {"variant": "fast", "grid": 1}, (64, 64, 3)),
+    ("yolo_classifier", {}, (32, 32, 3)),
 ]
 
 # What takes more than a few seconds to build, or to take a builder's network through the family tests.
 SLOW_TABLES = {"cifar_resnet1202", "cifar_densenetBC_190_40", "cifar_densenetBC_250_24", "cifar_densenet_100_24"}
 SLOW_TABLES |= {"cifar_densenet_100_24_lua2k", "densenet161", "densenet169", "densenet201", "densenet264"}
 SLOW_TABLES |= {"resnet101_B", "resnet152_B", "overfeat_fast", "overfeat_accurate", "vgg_A-LRN", "vgg_B", "vgg_C"}
-SLOW_TABLES |= {"fcn32s", "fcn16s", "deconvnet", "sppnet_detector", "fast_rcnn"}
+SLOW_TABLES |= {"fcn32s", "fcn16s", "deconvnet", "sppnet_detector", "fast_rcnn", "yolo", "yolo_local"}
 SLOW_BUILDERS = {"resnet34", "resnet50", "resnet101", "resnet152", "plain34", "vgg13", "vgg16", "vgg19"}
 SLOW_BUILDERS |= {"densenet121", "densenet161", "densenet169", "densenet201", "densenet264"}
-SLOW_BUILDERS |= {"fcn16s", "fcn32s", "deconvnet", "sppnet_detector", "fast_rcnn"}
+SLOW_BUILDERS |= {"fcn16s", "fcn32s", "deconvnet", "sppnet_detector", "fast_rcnn", "yolo", "yolo_classifier"}

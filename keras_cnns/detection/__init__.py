@@ -5,6 +5,7 @@ from keras_cnns.detection.proposals import compute_proposals, read_proposals
 from keras_cnns.detection.selective_search import selective_search
 from keras_cnns.detection.sliding_window import box_regressor, locate, merge_boxes, sliding_window
 from keras_cnns.detection.sppnet import sppnet, sppnet_detector
+from keras_cnns.detection.yolo import yolo, yolo_classifier
 
 __all__ = [
     "box_regressor",
@@ -17,4 +18,6 @@ __all__ = [
     "sliding_window",
     "sppnet",
     "sppnet_detector",
+    "yolo",
+    "yolo_classifier",
 ]

@@ -3,6 +3,7 @@
 from keras_cnns.layers.batch_normalization import BatchNormalization
 from keras_cnns.layers.bilinear_upsampling import BilinearUpsampling, Crop
 from keras_cnns.layers.local_response_normalization import LocalResponseNormalization
+from keras_cnns.layers.locally_connected import LocallyConnected2D
 from keras_cnns.layers.original_dropout import OriginalDropout
 from keras_cnns.layers.padded_identity import PaddedIdentity
 from keras_cnns.layers.preprocessing import Preprocessing
@@ -18,6 +19,7 @@ __all__ = [
     "BilinearUpsampling",
     "Crop",
     "LocalResponseNormalization",
+    "LocallyConnected2D",
     "MaxPoolingWithIndices",
     "MaxUnpooling",
     "NearestUnpooling",

@@ -7,9 +7,11 @@ from keras_cnns.losses.gan import (
     non_saturating_generator_loss,
 )
 from keras_cnns.losses.segmentation import PixelCrossEntropy
+from keras_cnns.losses.yolo import YOLOLoss
 
 __all__ = [
     "PixelCrossEntropy",
+    "YOLOLoss",
     "discriminator_loss",
     "minimax_generator_loss",
     "minimax_value",

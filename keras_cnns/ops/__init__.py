@@ -19,9 +19,11 @@ from keras_cnns.ops.nms import (
 from keras_cnns.ops.pooling import spatial_pyramid_pool
 from keras_cnns.ops.roi import roi_align, roi_pool
 from keras_cnns.ops.segmentation import label_maps
+from keras_cnns.ops.yolo import cell_objects, split_cells, yolo_boxes
 
 __all__ = [
     "batched_non_max_suppression",
+    "cell_objects",
     "clip_boxes",
     "decode_boxes",
     "encode_boxes",
@@ -37,4 +39,6 @@ __all__ = [
     "roi_pool",
     "soft_non_max_suppression",
     "spatial_pyramid_pool",
+    "split_cells",
+    "yolo_boxes",
 ]
