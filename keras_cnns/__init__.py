@@ -35,6 +35,7 @@ from keras_cnns.detection import fast_rcnn, sppnet, sppnet_detector, yolo, yolo_
 from keras_cnns.export import export
 from keras_cnns.generative import dcgan_discriminator, dcgan_generator, gan_discriminator, gan_generator
 from keras_cnns.segmentation import deconvnet, fcn8s, fcn16s, fcn32s, segnet, segnet_basic
+from keras_cnns.self_supervised import moco, simclr
 from keras_cnns.version import __version__ as __version__
 from keras_cnns.weights import load_keras_applications, load_layers, load_torchvision
 
@@ -60,6 +61,7 @@ __all__ = [
     "load_keras_applications",
     "load_layers",
     "load_torchvision",
+    "moco",
     "overfeat",
     "plain18",
     "plain34",
@@ -71,6 +73,7 @@ __all__ = [
     "resnet_cifar",
     "segnet",
     "segnet_basic",
+    "simclr",
     "sppnet",
     "sppnet_detector",
     "vgg",
@@ -83,8 +86,8 @@ __all__ = [
     "zfnet",
 ]
 
-# Public names that are not builders.
-FUNCTIONS = ("export", "load_keras_applications", "load_layers", "load_torchvision")
+# Public names that build no network of their own: the last two train one that they are given.
+FUNCTIONS = ("export", "load_keras_applications", "load_layers", "load_torchvision", "moco", "simclr")
 
 
 def builders():

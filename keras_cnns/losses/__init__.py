@@ -1,5 +1,6 @@
 """What the papers minimise, where Keras has it not."""
 
+from keras_cnns.losses.contrastive import info_nce, nt_xent
 from keras_cnns.losses.gan import (
     discriminator_loss,
     minimax_generator_loss,
@@ -13,7 +14,9 @@ __all__ = [
     "PixelCrossEntropy",
     "YOLOLoss",
     "discriminator_loss",
+    "info_nce",
     "minimax_generator_loss",
     "minimax_value",
     "non_saturating_generator_loss",
+    "nt_xent",
 ]

@@ -5,6 +5,7 @@ from keras_cnns.training.adversarial import AdversarialModel
 from keras_cnns.training.averages import averaged_weights
 from keras_cnns.training.checkpoint import Checkpoints
 from keras_cnns.training.constraints import MaxRMS, limit_filters
+from keras_cnns.training.lars import LARS
 from keras_cnns.training.loop import train
 from keras_cnns.training.optimizers import SGD
 from keras_cnns.training.schedules import plateaus, step_decay
@@ -12,6 +13,7 @@ from keras_cnns.training.strategy import JIT_COMPILE, agree, is_chief, mirrored,
 
 __all__ = [
     "JIT_COMPILE",
+    "LARS",
     "SGD",
     "AdversarialModel",
     "Checkpoints",

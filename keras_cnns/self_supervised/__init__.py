@@ -1,0 +1,7 @@
+"""Features from images without labels, 2018 to 2020."""
+
+from keras_cnns.self_supervised.encoder import encoder_of
+from keras_cnns.self_supervised.moco import moco
+from keras_cnns.self_supervised.simclr import simclr
+
+__all__ = ["encoder_of", "moco", "simclr"]
