@@ -4,7 +4,7 @@ from keras_cnns.detection.fast_rcnn import fast_rcnn
 from keras_cnns.detection.proposals import compute_proposals, read_proposals
 from keras_cnns.detection.selective_search import selective_search
 from keras_cnns.detection.sppnet import sppnet, sppnet_detector
-from keras_cnns.detection.yolo import yolo, yolo_classifier
+from keras_cnns.detection.yolo import yolo, yolo_classifier, yolo_detector
 
 __all__ = [
     "compute_proposals",
@@ -15,4 +15,5 @@ __all__ = [
     "sppnet_detector",
     "yolo",
     "yolo_classifier",
+    "yolo_detector",
 ]

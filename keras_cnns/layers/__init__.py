@@ -11,6 +11,7 @@ from keras_cnns.layers.roi_pooling import RoIPooling
 from keras_cnns.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 from keras_cnns.layers.two_towers import TowerConv2D
 from keras_cnns.layers.unpooling import BedOfNailsUnpooling, MaxPoolingWithIndices, MaxUnpooling, NearestUnpooling
+from keras_cnns.layers.yolo_detections import YOLODetections
 
 __all__ = [
     "BatchNormalization",
@@ -28,4 +29,5 @@ __all__ = [
     "RoIPooling",
     "SpatialPyramidPooling",
     "TowerConv2D",
+    "YOLODetections",
 ]
