@@ -31,7 +31,7 @@ from keras_cnns.classification import (
     vgg19,
     zfnet,
 )
-from keras_cnns.detection import fast_rcnn, sppnet, sppnet_detector, yolo, yolo_classifier
+from keras_cnns.detection import fast_rcnn, faster_rcnn, sppnet, sppnet_detector, yolo, yolo_classifier
 from keras_cnns.export import export
 from keras_cnns.segmentation import deconvnet, fcn8s, fcn16s, fcn32s, segnet, segnet_basic
 from keras_cnns.version import __version__ as __version__
@@ -48,6 +48,7 @@ __all__ = [
     "densenet_cifar",
     "export",
     "fast_rcnn",
+    "faster_rcnn",
     "fcn8s",
     "fcn16s",
     "fcn32s",

@@ -349,6 +349,14 @@ def scale_objects(shorter, longest):
     return scale
 
 
+def size_among_objects(pair, key):
+    """Add a last row with no class to an image's objects, the box around the image: what padding would hide."""
+    image, objects = pair
+    height, width = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float32))
+    row = tf.stack([0.0, 0.0, width, height, NO_OBJECT, NO_OBJECT])
+    return image, tf.concat([objects, row[None]], axis=0)
+
+
 def pad_objects(height, width):
     """Bring an image that is at most so large to this size with zeros at the bottom and the right; boxes stay."""
 

@@ -1,14 +1,19 @@
 """The detection line, 2013 to 2017: from regions to classify to networks that propose them."""
 
 from keras_cnns.detection.fast_rcnn import fast_rcnn
+from keras_cnns.detection.faster_rcnn import faster_rcnn
+from keras_cnns.detection.faster_rcnn_training import FasterRCNNTraining, alternating_steps
 from keras_cnns.detection.proposals import compute_proposals, read_proposals
 from keras_cnns.detection.selective_search import selective_search
 from keras_cnns.detection.sppnet import sppnet, sppnet_detector
 from keras_cnns.detection.yolo import yolo, yolo_classifier, yolo_detector
 
 __all__ = [
+    "FasterRCNNTraining",
+    "alternating_steps",
     "compute_proposals",
     "fast_rcnn",
+    "faster_rcnn",
     "read_proposals",
     "selective_search",
     "sppnet",

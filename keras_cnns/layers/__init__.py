@@ -8,6 +8,7 @@ from keras_cnns.layers.original_dropout import OriginalDropout
 from keras_cnns.layers.padded_identity import PaddedIdentity
 from keras_cnns.layers.preprocessing import Preprocessing
 from keras_cnns.layers.roi_pooling import RoIPooling
+from keras_cnns.layers.rpn_proposals import RPNProposals
 from keras_cnns.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 from keras_cnns.layers.two_towers import TowerConv2D
 from keras_cnns.layers.unpooling import BedOfNailsUnpooling, MaxPoolingWithIndices, MaxUnpooling, NearestUnpooling
@@ -26,6 +27,7 @@ __all__ = [
     "OriginalDropout",
     "PaddedIdentity",
     "Preprocessing",
+    "RPNProposals",
     "RoIPooling",
     "SpatialPyramidPooling",
     "TowerConv2D",

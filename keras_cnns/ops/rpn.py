@@ -23,7 +23,7 @@ def label_anchors(anchors, boxes, size, positive=0.7, negative=0.3):
     Source: section 3.1.2; that the best anchor is sought among those inside, and positive though below `negative`, is
     the release's.
     """
-    height, width = (tf.cast(side, tf.float32) for side in size)
+    height, width = tf.unstack(tf.cast(size, tf.float32))
     x1, y1, x2, y2 = tf.unstack(tf.cast(anchors, tf.float32), axis=1)
     inside = (x1 >= 0) & (y1 >= 0) & (x2 <= width) & (y2 <= height)
     overlaps = tf.pad(iou(anchors, boxes), [(0, 0), (0, 1)])  # a last object that nothing overlaps, if there is none
