@@ -38,13 +38,20 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
         labels  (batch, height, width)  uint8, the number of each pixel's class
         names   (classes,)              string, the names of these
 
+    A detector, whose outputs are (boxes, scores, labels) as `yolo_detector` gives them, returns them in the pixels of
+    the images' own size, padded with scores of 0, and takes one file of `bytes` a call too:
+
+        boxes   (batch, most, 4)  float32, x1, y1, x2, y2
+        scores  (batch, most)     float32, the highest first
+        labels  (batch, most)     string, the names of the classes
+
     ONNX has no antialiased resizing and no decoder, so its graph takes uint8 `images` that `preprocessing.resize` has
     brought to their size; the mean and the rest are inside, and it returns the same three. It computes in float32
     whatever the network's precision, and is run beside its SavedModel on the same images before anything is written.
 
     Args:
         model: a network of one image input, RGB or grey, and logits `(batch, classes)`, or `(batch, height, width,
-            classes)` for a SavedModel; of several outputs the first.
+            classes)` for a SavedModel; of several outputs the first. Or a detector.
         path: the SavedModel's folder, or the ONNX file. It appears complete or not at all.
         preprocessing: a `Preprocessing` layer; None resizes to the network's input and leaves values from 0 to 255. A
             network that labels the pixels of images of any size needs none.
@@ -61,22 +68,25 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
     """
     check_choice("format", format, ("saved_model", "onnx"))
     height, width, channels, classes = sizes(model)
-    pixels = len(model.outputs[0].shape) == 4
+    pixels, boxes = (len(model.outputs[0].shape) == rank for rank in (4, 3))
     if pixels and (format == "onnx" or classes > 255):
         raise ValueError(f"{model.name} labels pixels; at most 255 classes can be exported, and as a SavedModel.")
+    if boxes and (format == "onnx" or labels is None):
+        raise ValueError(f"{model.name} detects objects; it can be exported with labels, and as a SavedModel.")
     free = None in (height, width)
     if preprocessing is None and (pixels or not free):
         preprocessing = Preprocessing(None if free else (height, width))
     if free and not pixels and (preprocessing is None or preprocessing.size[0] is None):
         raise ValueError(f"{model.name} takes images of any size; preprocessing must say to which to bring them.")
-    if pixels and preprocessing.shorter_side is not None:
+    if (pixels or boxes) and preprocessing.shorter_side is not None:
         raise ValueError(f"preprocessing cuts images; {model.name} labels whole ones, so shorter_side must be None.")
     if any(side not in (None, ours) for side, ours in zip((height, width), preprocessing.size, strict=True)):
         raise ValueError(f"preprocessing gives {preprocessing.size} pixels; {model.name} takes {(height, width)}.")
     labels = [str(label) for label in (range(classes) if labels is None else labels)]
-    if len(labels) != classes:
+    if not boxes and len(labels) != classes:
         raise ValueError(f"labels has {len(labels)} names; {model.name} has {classes} classes.")
-    model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # heads for training stay behind
+    if not boxes:
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # heads for training stay behind
     size = sum(int(np.prod(variable.shape)) * np.dtype(variable.dtype).itemsize for variable in model.variables)
     if size > LARGEST:
         raise ValueError(f"{model.name} has {size:,} bytes of weights; at most {LARGEST:,} can be exported.")
@@ -93,15 +103,22 @@ def sizes(model):
     inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[-1] not in (1, 3):
         raise ValueError(f"{model.name} must be built, with one input of grey or RGB images.")
-    if len(outputs[0].shape) not in (2, 4):
+    detects = [tuple(each.shape[2:]) for each in outputs] == [(4,), (), ()]
+    if len(outputs[0].shape) not in (2, 4) and not detects:
         allowed = "only logits (batch, classes) or (batch, height, width, classes) can be exported"
         raise ValueError(f"{model.name} gives {outputs[0].shape}; {allowed}.")
     return *inputs[0].shape[1:], outputs[0].shape[-1]
 
 
-def answer(outputs, labels, size):
-    """What every signature returns, from the network's outputs for images of that size."""
+def answer(outputs, labels, size, given):
+    """What every signature returns, from the network's outputs for images of that size, which it was given as others
+    of the size `given`."""
     logits = tf.nest.flatten(outputs)[0]
+    if logits.shape.rank == 3:
+        boxes, scores, classes = outputs
+        scale = tf.cast(size, tf.float32) / tf.cast(given, tf.float32)
+        names = tf.gather(tf.constant([*labels, ""]), tf.where(scores > 0, classes, len(labels)))
+        return {"boxes": boxes * tf.tile(scale[::-1], [2]), "scores": scores, "labels": names}
     if logits.shape.rank == 4:
         return {"labels": label_maps(tf.cast(logits, tf.float32), size), "names": tf.constant(labels)}
     return classify(outputs, labels)
@@ -137,7 +154,8 @@ def write_saved_model(model, path, preprocessing, labels, channels):
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, "images")], autograph=False)
     def from_images(images):
-        return answer(network(preprocessing(images)), labels, tf.shape(images)[1:3])
+        prepared = preprocessing(images)
+        return answer(network(prepared), labels, tf.shape(images)[1:3], tf.shape(prepared)[1:3])
 
     def decode(encoded):
         image = tf.ensure_shape(tf.io.decode_image(encoded, 3, expand_animations=False), (None, None, 3))
@@ -145,11 +163,11 @@ def write_saved_model(model, path, preprocessing, labels, channels):
             image = tf.image.rgb_to_grayscale(image)
         return image
 
-    pixels = len(model.outputs[0].shape) == 4
+    alone = len(model.outputs[0].shape) > 2  # the answer is of the photograph's own size
 
-    @tf.function(input_signature=[tf.TensorSpec((1 if pixels else None,), tf.string, "bytes")], autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec((1 if alone else None,), tf.string, "bytes")], autograph=False)
     def from_bytes(encoded):
-        if pixels:
+        if alone:
             return from_images(decode(encoded[0])[None])
         output = tf.TensorSpec((*preprocessing.size, channels), tf.float32)
         prepared = tf.map_fn(lambda each: preprocessing(decode(each)[None])[0], encoded, fn_output_signature=output)

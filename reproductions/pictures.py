@@ -21,15 +21,16 @@ def draw_curves(record, path):
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     left.plot(steps, [row["loss"] for row in rows], label="training")
     left.plot(steps, [row["test_loss"] for row in rows], label="test")
-    left.set(xlabel="steps", ylabel="cross-entropy", yscale="log")
     curve = record.get("curve", "top1_error")
+    left.set(xlabel="steps", ylabel="loss" if curve == "map" else "cross-entropy", yscale="log")
     name, test = curve.replace("_", " ").replace(" iu", " IU"), [row[f"test_{curve}"] for row in rows]
     if curve.endswith("error"):
         right.plot(steps, [100 * (1 - row["accuracy"]) for row in rows], label="training")
         right.plot(steps, test, label="test")
         right.set(xlabel="steps", ylabel="error, %", yscale="log", ylim=(None, 100))
     else:
-        right.plot(steps, [100 * row["accuracy"] for row in rows], label="training, accuracy")
+        if "accuracy" in rows[0]:
+            right.plot(steps, [100 * row["accuracy"] for row in rows], label="training, accuracy")
         right.plot(steps, test, label=f"test, {name}")
         right.set(xlabel="steps", ylabel="%", ylim=(0, 100))
     right.annotate(

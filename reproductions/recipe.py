@@ -48,9 +48,12 @@ class Recipe:
     final_tests: dict[str, Callable] = field(default_factory=dict)  # after the training: from the model to its errors
     loss_weights: list[float] | None = None  # of the outputs, where auxiliary heads learn the same labels
     loss: Callable = field(default_factory=lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    metrics: list = field(default_factory=lambda: ["accuracy"])  # of the training; one must be named accuracy
+    metrics: list = field(
+        default_factory=lambda: ["accuracy"]
+    )  # of the training; one is named accuracy, but of detectors
     # What is not classification has its own test after each epoch, from (model, batches) to figures with a loss among
     # them; the one of them that is drawn, an error or a score; and pictures, written by (model, test images, folder).
     test_figures: Callable = classification_errors
     curve: str = "top1_error"
     examples: Callable = save_test_images
+    exported: Callable = lambda model: model  # from the trained network to the one that the SavedModel holds

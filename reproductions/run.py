@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import inspect
 from pathlib import Path
 from zipfile import BadZipFile
@@ -9,7 +10,18 @@ from zipfile import BadZipFile
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns.data import digit_masks, digits, folder_images, mask_folders, statistics, tfds_images
+from keras_cnns.data import (
+    digit_boxes,
+    digit_masks,
+    digits,
+    folder_images,
+    joined,
+    mask_folders,
+    statistics,
+    tfds_boxes,
+    tfds_images,
+    voc_boxes,
+)
 from keras_cnns.data.augmentation import centre_crop, resize_shorter_side
 from keras_cnns.files import whole
 from keras_cnns.training import is_chief
@@ -130,6 +142,27 @@ class Run:
             return [mask_folders(options.dataset, split, strict=options.strict) for split in ("train", "test")]
         folder = folder_of(name, options.data_dir)
         return [read(folder, split, options.strict) for split in ("train", "test")]
+
+    def boxes(self, train, test):
+        """The (train, test) images with objects: of sets of Pascal VOC's in TensorFlow Datasets, or digits in a smoke
+        run.
+
+        train, test: the sets of VOC whose train and val images, and whose test images. --dataset is another
+            set with VOC's splits, or a folder in VOC's layout.
+        """
+        self.asked_for_data, options = True, self.options
+        if self.smoke:
+            return digit_boxes("train"), digit_boxes("test").take(SMOKE_TESTS)
+        if options.dataset:
+            self.departures.append(f"data set {Path(options.dataset).name} instead of VOC")
+            if Path(options.dataset).is_dir():
+                return [voc_boxes(options.dataset, split, strict=options.strict) for split in ("train", "test")]
+            train = test = (options.dataset,)
+        train, test = (
+            [tfds_boxes(name, split, options.data_dir, options.strict) for name in names]
+            for names, split in ((train, "train+validation"), (test, "test"))
+        )
+        return functools.reduce(joined, train), functools.reduce(joined, test)
 
     def statistics(self, images):
         """The mean image and the covariance of a training set's colours, kept in the run's folder."""

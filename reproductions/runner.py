@@ -271,7 +271,7 @@ def finish(recipe, classifier, run, record):
     layer = keras.saving.serialize_keras_object(recipe.preprocessing)
     write_json(run.out / "preprocessing.json", layer)
     recipe.examples(classifier, recipe.test, run.out / "test_images")
-    export(classifier, run.out / "saved_model", recipe.preprocessing, recipe.train.labels, force=True)
+    export(recipe.exported(classifier), run.out / "saved_model", recipe.preprocessing, recipe.train.labels, force=True)
     record["finished"] = now()
     write_json(run.out / "record.json", record)
 

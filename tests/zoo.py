@@ -114,6 +114,8 @@ VARIANTS = [
     Variant("dcgan_generator", TORCH, "dcgan_generator_torch", 3_576_704, 3_578_624),
     Variant("dcgan_discriminator", TORCH, "dcgan_discriminator_torch", 2_765_568, 2_767_360),
     Variant("fast_rcnn", {"input_shape": (600, 1000, 3)}, "fast_rcnn", 134_690_729, 134_690_729),
+    Variant("faster_rcnn", {"input_shape": (600, 1000, 3)}, "faster_rcnn", 137_078_239, 137_078_239),
+    Variant("faster_rcnn", {"input_shape": (600, 1000, 3), "trunk": "zf"}, "faster_rcnn_zf", 59_294_751, 59_294_751),
     Variant("yolo", {}, "yolo", 271_703_550, 271_703_550),
     Variant("yolo", {"variant": "fast"}, "yolo_fast", 45_089_374, 45_089_374),
     Variant("yolo", {"variant": "local"}, "yolo_local", 197_301_875, 197_328_243),
@@ -156,6 +158,7 @@ SMALLEST = [
     ("sppnet", {}, (31, 31, 3)),
     ("sppnet_detector", {}, (31, 31, 3)),
     ("fast_rcnn", {}, (1, 1, 3)),
+    ("faster_rcnn", {"trunk": "zf", "proposals": 3}, (1, 1, 3)),
     ("yolo", {"variant": "fast", "grid": 1}, (64, 64, 3)),
     ("yolo_classifier", {}, (32, 32, 3)),
 ]
@@ -164,7 +167,8 @@ SMALLEST = [
 SLOW_TABLES = {"cifar_resnet1202", "cifar_densenetBC_190_40", "cifar_densenetBC_250_24", "cifar_densenet_100_24"}
 SLOW_TABLES |= {"cifar_densenet_100_24_lua2k", "densenet161", "densenet169", "densenet201", "densenet264"}
 SLOW_TABLES |= {"resnet101_B", "resnet152_B", "overfeat_fast", "overfeat_accurate", "vgg_A-LRN", "vgg_B", "vgg_C"}
-SLOW_TABLES |= {"fcn32s", "fcn16s", "deconvnet", "sppnet_detector", "fast_rcnn", "yolo", "yolo_local"}
+SLOW_TABLES |= {"fcn32s", "fcn16s", "deconvnet", "sppnet_detector", "fast_rcnn", "faster_rcnn", "yolo", "yolo_local"}
 SLOW_BUILDERS = {"resnet34", "resnet50", "resnet101", "resnet152", "plain34", "vgg13", "vgg16", "vgg19"}
 SLOW_BUILDERS |= {"densenet121", "densenet161", "densenet169", "densenet201", "densenet264"}
-SLOW_BUILDERS |= {"fcn16s", "fcn32s", "deconvnet", "sppnet_detector", "fast_rcnn", "yolo", "yolo_classifier"}
+SLOW_BUILDERS |= {"fcn16s", "fcn32s", "deconvnet", "sppnet_detector", "fast_rcnn", "faster_rcnn"}
+SLOW_BUILDERS |= {"yolo", "yolo_classifier"}

@@ -269,6 +269,24 @@ def photometric_distortion(low=0.5, high=1.5):
     return distort
 
 
+def random_exposure(factor=1.5):
+    """Multiply each image's saturation and its value, in HSV, by a factor from 1 to `factor` or by its inverse, one as
+    likely as the other: YOLO, section 2.2. RGB from 0 to 255 in; float32 out.
+    """
+
+    def expose(images, keys):
+        hue, saturation, value = tf.unstack(tf.image.rgb_to_hsv(tf.cast(images, tf.float32) / 255), axis=-1)
+
+        def changed(part, stream):
+            scale = uniform(keys, stream, 1.0, factor)
+            scale = tf.where(uniform(keys, stream + 1) < 0.5, scale, 1 / scale)
+            return tf.clip_by_value(part * scale[:, None, None], 0.0, 1.0)
+
+        return 255 * tf.image.hsv_to_rgb(tf.stack([hue, changed(saturation, 0), changed(value, 2)], axis=-1))
+
+    return expose
+
+
 def subtract_mean(mean, deviation=1.0):
     """Subtract the training set's mean, one number a pixel and channel or one a channel; float32 out.
 

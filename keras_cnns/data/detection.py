@@ -22,7 +22,8 @@ from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import to_uint8
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import permutation, uniform
-from keras_cnns.data.sources import SUFFIXES, prepared
+from keras_cnns.data.sources import SUFFIXES, digits, prepared
+from keras_cnns.ops import clip_boxes
 
 NO_OBJECT = -1.0
 
@@ -214,6 +215,47 @@ def tfds_boxes(name, split, data_dir=None, strict=False):
     return objects.images(name, split, records, strict)
 
 
+def joined(first, second):
+    """Return the images of two sets with objects as one, such as VOC's 2007 and 2012; shuffled, they are mixed.
+
+    Raises:
+        ValueError: their classes differ.
+    """
+    if first.labels != second.labels:
+        raise ValueError(
+            f"{first.name} has the classes {first.labels}, {second.name} {second.labels}; one set is asked."
+        )
+    parts = first, second
+    most = max(part.records().element_spec[3].shape[0] for part in parts)
+
+    def records(seed):
+        def renumbered(part, before):
+            def number(index, name, image, objects):
+                room = [(0, most - objects.shape[0]), (0, 0)]
+                return tf.cast(index, tf.int64) + before, name, image, tf.pad(objects, room, constant_values=NO_OBJECT)
+
+            return part.records(seed).map(number)
+
+        data = [renumbered(part, before) for part, before in zip(parts, (0, len(first)), strict=True)]
+        if seed is None:
+            return data[0].concatenate(data[1])
+        weights = [len(part) / (len(first) + len(second)) for part in parts]
+        return tf.data.Dataset.sample_from_datasets(data, weights, seed=seed, rerandomize_each_iteration=False)
+
+    description = " and ".join(part.description for part in parts)
+    images = Images(
+        f"{first.name}+{second.name}",
+        description,
+        first.labels,
+        len(first) + len(second),
+        records,
+        mask=keep_objects,
+        strict=first.strict,
+    )
+    images.corrupt = first.corrupt + second.corrupt
+    return images
+
+
 class Objects:
     """The objects of a data set, image after image, checked.
 
@@ -307,6 +349,14 @@ def scale_objects(shorter, longest):
     return scale
 
 
+def size_among_objects(pair, key):
+    """Add a last row with no class to an image's objects, the box around the image: what padding would hide."""
+    image, objects = pair
+    height, width = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float32))
+    row = tf.stack([0.0, 0.0, width, height, NO_OBJECT, NO_OBJECT])
+    return image, tf.concat([objects, row[None]], axis=0)
+
+
 def pad_objects(height, width):
     """Bring an image that is at most so large to this size with zeros at the bottom and the right; boxes stay."""
 
@@ -317,3 +367,49 @@ def pad_objects(height, width):
         return tf.ensure_shape(image, (height, width, None)), objects
 
     return pad
+
+
+def jitter_objects(share, height, width):
+    """Cut a part out of an image whose four edges each lie up to `share` of the image's side further in or out, and
+    scale it to (height, width), antialiased, uint8 out: YOLO, section 2.2, "random scaling and translations of up to
+    20 %". Beyond the image there is black. Boxes are cut off at the part's edges; one that lies outside is no more.
+
+    With a share of 0 it is the whole image, stretched.
+    """
+
+    def jitter(pair, key):
+        image, objects = pair
+        sides = tf.tile(tf.cast(tf.shape(image)[:2], tf.float32), [2])
+        top, left, bottom, right = tf.unstack(
+            tf.constant([0.0, 0.0, 1.0, 1.0]) * sides
+            + tf.stack([uniform(key, stream, -share, share) for stream in range(4)]) * sides
+        )
+        y, x = height / (bottom - top), width / (right - left)  # pixels of the result for one of the image
+        cut = tf.raw_ops.ScaleAndTranslate(
+            images=image[None],
+            size=(height, width),
+            scale=tf.stack([y, x]),
+            translation=tf.stack([-top * y, -left * x]),
+            kernel_type="triangle",
+            antialias=True,
+        )
+        moved = (objects[:, :4] - tf.stack([left, top, left, top])) * tf.stack([x, y, x, y])
+        moved = clip_boxes(moved, (height, width))
+        there = (objects[:, 4] >= 0) & tf.reduce_all(moved[:, 2:] > moved[:, :2], axis=1)
+        objects = tf.where(there[:, None], tf.concat([moved, objects[:, 4:]], axis=1), NO_OBJECT)
+        return tf.ensure_shape(to_uint8(cut[0]), (height, width, None)), objects
+
+    return jitter
+
+
+def digit_boxes(split):
+    """Return the digits that need no download as `Images` with objects: the box around the ink of each."""
+    images = digits(split, channels=3)
+    pixels, numbers = images.arrays
+    ink = pixels[..., 0] >= 128
+    rows, columns = ink.any(axis=2), ink.any(axis=1)
+    first = [each.argmax(axis=1) for each in (columns, rows)]
+    after = [each.shape[1] - each[:, ::-1].argmax(axis=1) for each in (columns, rows)]
+    objects = np.stack([*first, *after, numbers, np.zeros_like(numbers)], axis=1).astype("float32")[:, None]
+    description = f"{images.description}, one object each"
+    return Images("digits", description, images.labels, len(pixels), arrays=(pixels, objects), mask=keep_objects)

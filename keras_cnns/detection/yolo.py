@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from keras_cnns.arguments import check_choice, check_classes, check_input_shape
-from keras_cnns.layers import BatchNormalization, LocallyConnected2D
+from keras_cnns.layers import BatchNormalization, LocallyConnected2D, YOLODetections
 
 # Fig. 3: (filters, kernel) of a convolution, with its stride if that is 2, and "max" for a 2x2 max pooling.
 PRETRAINED = [
@@ -98,6 +98,25 @@ def yolo_classifier(input_shape=(224, 224, 3), classes=1000, name="yolo_classifi
     x = convolutions(image, PRETRAINED)  # 7x7x1024
     x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
     return keras.Model(image, dense(classes, "fc", dtype="float32")(x), name=name)
+
+
+def yolo_detector(model, classes, iou_threshold=0.5, score_threshold=0.001, most=100, name="yolo_detector"):
+    """Return what a trained YOLO finds, non-maximum suppression inside: (boxes, scores, labels), the best first.
+
+    Boxes `(batch, most, 4)` in pixels of its input and cut off at its border, scores `(batch, most)`, labels
+    `(batch, most)` int32; behind the boxes found are zeros. `keras_cnns.export` writes it.
+
+    Args:
+        model: as `yolo` returns it, of that many classes.
+        iou_threshold, score_threshold: of the suppression within each class, and below which there is no box, both
+            Darknet's for the scores of the paper.
+        most: boxes of an image at most.
+
+    Raises:
+        ValueError: outputs of a depth that does not fit the classes.
+    """
+    found = YOLODetections(classes, model.input.shape[1:3], iou_threshold, score_threshold, most, name="detections")
+    return keras.Model(model.input, found(model.output), name=name)
 
 
 def dense(units, name, **kwargs):

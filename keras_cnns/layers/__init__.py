@@ -9,9 +9,11 @@ from keras_cnns.layers.padded_identity import PaddedIdentity
 from keras_cnns.layers.preprocessing import Preprocessing
 from keras_cnns.layers.roi_align import RoIAlign
 from keras_cnns.layers.roi_pooling import RoIPooling
+from keras_cnns.layers.rpn_proposals import RPNProposals
 from keras_cnns.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 from keras_cnns.layers.two_towers import TowerConv2D
 from keras_cnns.layers.unpooling import BedOfNailsUnpooling, MaxPoolingWithIndices, MaxUnpooling, NearestUnpooling
+from keras_cnns.layers.yolo_detections import YOLODetections
 
 __all__ = [
     "BatchNormalization",
@@ -26,8 +28,10 @@ __all__ = [
     "OriginalDropout",
     "PaddedIdentity",
     "Preprocessing",
+    "RPNProposals",
     "RoIAlign",
     "RoIPooling",
     "SpatialPyramidPooling",
     "TowerConv2D",
+    "YOLODetections",
 ]

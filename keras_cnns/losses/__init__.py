@@ -7,6 +7,7 @@ from keras_cnns.losses.gan import (
     minimax_value,
     non_saturating_generator_loss,
 )
+from keras_cnns.losses.rpn import rpn_loss
 from keras_cnns.losses.segmentation import PixelCrossEntropy
 from keras_cnns.losses.yolo import YOLOLoss
 
@@ -19,4 +20,5 @@ __all__ = [
     "minimax_value",
     "non_saturating_generator_loss",
     "nt_xent",
+    "rpn_loss",
 ]

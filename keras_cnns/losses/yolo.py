@@ -35,7 +35,7 @@ class YOLOLoss(keras.losses.Loss):
 
     def call(self, objects, outputs):
         names, confidences, boxes = split_cells(outputs, self.classes)
-        grid = outputs.shape[1:3]
+        grid = outputs.shape[1], outputs.shape[2]
         there, true, labels = cell_objects(objects, grid, self.size)
         there = tf.cast(there, tf.float32)
 

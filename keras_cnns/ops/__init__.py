@@ -1,5 +1,6 @@
 """Pure tensor functions: no weights, no state."""
 
+from keras_cnns.ops.anchors import generate_anchors, grid_anchors
 from keras_cnns.ops.boxes import (
     clip_boxes,
     decode_boxes,
@@ -18,6 +19,7 @@ from keras_cnns.ops.nms import (
 )
 from keras_cnns.ops.pooling import spatial_pyramid_pool
 from keras_cnns.ops.roi import roi_align, roi_pool
+from keras_cnns.ops.rpn import label_anchors, propose, rpn_targets, sample_anchors
 from keras_cnns.ops.segmentation import label_maps
 from keras_cnns.ops.yolo import cell_objects, split_cells, yolo_boxes
 
@@ -28,15 +30,21 @@ __all__ = [
     "decode_boxes",
     "encode_boxes",
     "generalised_iou",
+    "generate_anchors",
+    "grid_anchors",
     "intersection_over_foreground",
     "iou",
+    "label_anchors",
     "label_maps",
     "non_max_suppression",
     "non_max_suppression_padded",
     "non_max_suppression_per_class",
     "non_max_suppression_per_class_padded",
+    "propose",
     "roi_align",
     "roi_pool",
+    "rpn_targets",
+    "sample_anchors",
     "soft_non_max_suppression",
     "spatial_pyramid_pool",
     "split_cells",

@@ -22,7 +22,7 @@ def split_cells(outputs, classes):
         raise ValueError(f"outputs have {depth} numbers a cell; {classes} classes need {classes} + 5 for each box.")
     outputs = tf.cast(outputs, tf.float32)
     boxes = outputs[..., classes + number :]
-    boxes = tf.reshape(boxes, tf.concat([tf.shape(boxes)[:-1], [number, 4]], axis=0))
+    boxes = tf.reshape(boxes, (-1, *outputs.shape[1:3], number, 4))
     return outputs[..., :classes], outputs[..., classes : classes + number], boxes
 
 
@@ -33,15 +33,15 @@ def yolo_boxes(outputs, classes, size):
     image of `size`, (height, width), and may lie partly outside.
     """
     names, confidences, boxes = split_cells(outputs, classes)
-    batch, rows, columns, number = (tf.shape(boxes)[axis] for axis in range(4))
+    rows, columns, number = boxes.shape[1:4]
     height, width = (tf.cast(side, tf.float32) for side in size)
     x, y, w, h = tf.unstack(boxes, axis=-1)
-    x = (x + tf.range(tf.cast(columns, tf.float32))[:, None]) * width / tf.cast(columns, tf.float32)
-    y = (y + tf.range(tf.cast(rows, tf.float32))[:, None, None]) * height / tf.cast(rows, tf.float32)
+    x = (x + tf.range(float(columns))[:, None]) * width / columns
+    y = (y + tf.range(float(rows))[:, None, None]) * height / rows
     w, h = w**2 * width / 2, h**2 * height / 2
     scores = confidences[..., None] * names[..., None, :]
-    flat = (batch, rows * columns * number, -1)
-    return tf.reshape(tf.stack([x - w, y - h, x + w, y + h], axis=-1), flat), tf.reshape(scores, flat)
+    boxes = tf.reshape(tf.stack([x - w, y - h, x + w, y + h], axis=-1), (-1, rows * columns * number, 4))
+    return boxes, tf.reshape(scores, (-1, rows * columns * number, classes))
 
 
 def cell_objects(objects, grid, size):

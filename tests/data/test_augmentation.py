@@ -235,3 +235,18 @@ def test_channels_are_normalised_and_mirrors_added():
     np.testing.assert_allclose(normal, [[[[0, 0], [10, 4]]]], rtol=1e-6)
     views = augmentation.with_mirror(images, None)
     np.testing.assert_array_equal(views, [[[[[10, 20], [30, 40]]], [[[30, 40], [10, 20]]]]])
+
+
+def test_exposure_by_hand():
+    """A grey has no saturation: only its value changes, by a factor of 2/3 to 1.5; a colour keeps its hue."""
+    images = np.zeros((200, 1, 1, 3), "float32")
+    images[::2], images[1::2] = 100, [150, 75, 75]
+    keys = example_keys(0, 0, tf.range(200))
+    changed = augmentation.random_exposure(1.5)(images, keys).numpy()[:, 0, 0]
+    greys, colours = changed[::2], changed[1::2]
+    assert np.ptp(greys, axis=1).max() < 1e-2
+    assert 100 / 1.5 - 0.01 <= greys.min() < 75 and 135 < greys.max() <= 150.01
+    assert 0.35 < np.mean(greys > 100) < 0.65
+    np.testing.assert_allclose(colours[:, 1], colours[:, 2], rtol=1e-4)
+    saturation = 1 - colours[:, 1] / colours[:, 0]  # of [150, 75, 75] one half
+    assert 1 / 3 - 0.01 <= saturation.min() < 0.4 and 0.65 < saturation.max() <= 0.7501

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_cnns.data import coco_boxes, tfds_boxes, voc_boxes
-from keras_cnns.data.detection import pad_objects, random_flip_objects, scale_objects, truth
+from keras_cnns.data import coco_boxes, digit_boxes, joined, tfds_boxes, voc_boxes
+from keras_cnns.data.detection import jitter_objects, pad_objects, random_flip_objects, scale_objects, truth
 
 WIDTH, HEIGHT = 40, 30
 
@@ -299,3 +299,72 @@ def test_scaling_takes_the_boxes_along_and_stops_at_the_longest_side(size, scale
     assert padded.shape == (100, 100, 3) and (padded.numpy()[scaled[0] :] == 0).all()
     np.testing.assert_array_equal(padded[: scaled[0], : scaled[1]], image)
     np.testing.assert_array_equal(same, objects)
+
+
+def test_jitter_of_nothing_stretches_the_image_and_its_boxes():
+    image = np.zeros((20, 40, 3), "uint8")
+    image[5:10, 10:30] = 255
+    objects = np.float32([[10, 5, 30, 10, 1, 0], NONE])
+    moved, boxes = jitter_objects(0.0, 40, 40)((tf.constant(image), tf.constant(objects)), tf.constant(3, tf.uint64))
+    assert moved.shape == (40, 40, 3) and moved.dtype == tf.uint8
+    assert boxes.numpy().tolist() == [[10, 10, 30, 20, 1, 0], NONE]
+    assert (moved.numpy()[11:19, 10:30] == 255).all() and moved.numpy().astype(bool).any(axis=(1, 2)).sum() <= 12
+
+
+def test_jittered_boxes_stay_on_their_pixels():
+    """A white rectangle is found where its box says, whatever the part; what is outside is black, or no box."""
+    gone = 0
+    for key in range(40):
+        image = np.full((60, 80, 3), 100, "uint8")
+        image[0:6, 30:50] = 255
+        objects = np.float32([[30, 0, 50, 6, 0, 0]])
+        pair = tf.constant(image), tf.constant(objects)
+        moved, boxes = jitter_objects(0.2, 120, 160)(pair, tf.constant(key, tf.uint64))
+        white = moved.numpy()[..., 0] > 180
+        if boxes[0, 4] < 0:
+            gone += 1
+            assert not white.any()
+            continue
+        x1, y1, x2, y2 = boxes[0, :4].numpy()
+        if not white.any():
+            assert y2 - y1 < 2
+            continue
+        rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
+        np.testing.assert_allclose([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], [x1, y1, x2, y2], atol=1.6)
+    assert 0 < gone < 20  # a part begins as far as 12 rows down
+
+
+def test_digits_have_boxes_without_a_download():
+    images = digit_boxes("test")
+    (image, objects), *_ = loaded(images.take(1))
+    x1, y1, x2, y2, label, difficult = objects[0].astype(int)
+    ink = image[..., 0] >= 128
+    assert ink[y1:y2, x1:x2].sum() == ink.sum()
+    assert ink[y1].any() and ink[y2 - 1].any() and ink[:, x1].any() and ink[:, x2 - 1].any()
+    assert images.labels[label] in "0123456789" and difficult == 0 and objects.shape == (1, 6)
+
+
+def test_two_sets_are_one(tmp_path):
+    first = voc_boxes(voc_folder(tmp_path / "one"), "train", labels=["cat", "dog"])
+    second = voc_boxes(voc_folder(tmp_path / "two", trainval="d"), "train", labels=["cat", "dog"])
+    both = joined(first, second)
+    assert len(both) == 4 and both.labels == ["cat", "dog"]
+    assert [objects.shape for _, objects in loaded(both)] == [(2, 6)] * 4
+    assert loaded(both)[3][1].tolist() == [[1, 1, 3, 3, 0, 0], NONE]
+
+    def order(seed):
+        return [int(index) for index, *_ in both.records(seed)]
+
+    assert order(None) == [0, 1, 2, 3] and order(5) == order(5) and sorted(order(5)) == [0, 1, 2, 3]
+    assert len({str(order(seed)) for seed in range(6)}) > 1
+    with pytest.raises(ValueError, match="has the classes"):
+        joined(first, voc_boxes(tmp_path / "two", "train", labels=["cat", "dog", "cow"]))
+
+
+@pytest.mark.parametrize("corner", ["nan", "inf"])
+def test_corners_that_are_no_numbers_are_left_out_by_path(tmp_path, corner, capsys):
+    images = voc_boxes(
+        voc_folder(tmp_path, {"a": [("cat", corner, 1, 9, 9, 0), ("cat", 2, 2, 5, 5, 0)]}, trainval="a"), "train"
+    )
+    assert "a.xml, object 1" in capsys.readouterr().err
+    assert loaded(images)[0][1].tolist() == [[1, 1, 5, 5, 0, 0]]

@@ -39,6 +39,10 @@ def test_the_later_release_is_normalised_and_has_three_boxes():
 def test_leaky_by_hand():
     """Equation 2: x above 0, 0.1 x below."""
     np.testing.assert_allclose(leaky(np.float32([-2, 0, 3])), [-0.2, 0, 3], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_all_layers_are_leaky_but_the_last_and_fast_yolos_first_dense_one():
     model = yolo((64, 64, 3), variant="fast")
     activations = {layer.name: layer.activation for layer in model.layers if layer.weights}
     assert {name for name, each in activations.items() if each is not leaky} == {"fc1", "fc3"}
