@@ -35,7 +35,7 @@ def small(request):
 def inputs(model, input_shape):
     """Two images, and for detectors three boxes on each: the first pixel, or cell; or the images' sizes."""
     images = np.random.default_rng(0).normal(size=(2, *input_shape)).astype("float32")
-    if model.input_names[-1] == "sizes":
+    if model.inputs[-1].name == "sizes":
         return [images, np.float32([input_shape[:2]] * 2)]
     return [images, np.tile(np.int32([0, 0, 1, 1]), (2, 3, 1))] if len(model.inputs) == 2 else images
 
