@@ -8,6 +8,7 @@ from keras_cnns.ops.boxes import (
     intersection_over_foreground,
     iou,
 )
+from keras_cnns.ops.detections import detections
 from keras_cnns.ops.nms import (
     batched_non_max_suppression,
     non_max_suppression,
@@ -19,11 +20,14 @@ from keras_cnns.ops.nms import (
 from keras_cnns.ops.pooling import spatial_pyramid_pool
 from keras_cnns.ops.roi import roi_align, roi_pool
 from keras_cnns.ops.segmentation import label_maps
+from keras_cnns.ops.targets import best_matches, sample_rois
 
 __all__ = [
     "batched_non_max_suppression",
+    "best_matches",
     "clip_boxes",
     "decode_boxes",
+    "detections",
     "encode_boxes",
     "generalised_iou",
     "intersection_over_foreground",
@@ -35,6 +39,7 @@ __all__ = [
     "non_max_suppression_per_class_padded",
     "roi_align",
     "roi_pool",
+    "sample_rois",
     "soft_non_max_suppression",
     "spatial_pyramid_pool",
 ]
