@@ -17,8 +17,9 @@ from keras_cnns.inspection import diagram, layer_table, measured_receptive_field
 from keras_cnns.inspection.paper_table import cell, compare, find_table, paper_rows, paper_tables, parse_call
 from keras_cnns.inspection.receptive_field import receptive_fields
 from keras_cnns.inspection.visualize import FIGURES, visualize
+from keras_cnns.layers.preprocessing import pixels_of
 from keras_cnns.segmentation import segment as label_pixels
-from keras_cnns.segmentation.segment import default_preprocessing, pixels_of, write_segmentation
+from keras_cnns.segmentation.segment import default_preprocessing, write_segmentation
 
 
 def main(arguments=None):

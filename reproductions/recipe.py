@@ -49,6 +49,8 @@ class Recipe:
     loss_weights: list[float] | None = None  # of the outputs, where auxiliary heads learn the same labels
     loss: Callable = field(default_factory=lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     metrics: list = field(default_factory=lambda: ["accuracy"])  # of the training; one must be named accuracy
+    # Of a detector both are lists, one for each output, and this is what is tested, saved and exported in its place.
+    tested: keras.Model | None = None
     # What is not classification has its own test after each epoch, from (model, batches) to figures with a loss among
     # them; the one of them that is drawn, an error or a score; and pictures, written by (model, test images, folder).
     test_figures: Callable = classification_errors

@@ -9,7 +9,17 @@ from zipfile import BadZipFile
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns.data import digit_masks, digits, folder_images, mask_folders, statistics, tfds_images
+from keras_cnns.data import (
+    digit_boxes,
+    digit_masks,
+    digits,
+    folder_images,
+    mask_folders,
+    statistics,
+    tfds_boxes,
+    tfds_images,
+    voc_boxes,
+)
 from keras_cnns.data.augmentation import centre_crop, resize_shorter_side
 from keras_cnns.files import whole
 from keras_cnns.training import is_chief
@@ -130,6 +140,23 @@ class Run:
             return [mask_folders(options.dataset, split, strict=options.strict) for split in ("train", "test")]
         folder = folder_of(name, options.data_dir)
         return [read(folder, split, options.strict) for split in ("train", "test")]
+
+    def boxes(self, name):
+        """The (train, test) images with objects: of `name`, a set of TensorFlow Datasets, or pages of digits in a smoke
+        run. --data-dir may be a VOC folder (that of VOC 2007 is named VOC2007), --dataset one too or another name."""
+        self.asked_for_data, options = True, self.options
+        if self.smoke:
+            return digit_boxes("train"), digit_boxes("test")
+        for folder in filter(None, (options.dataset, options.data_dir)):
+            if (Path(folder) / "ImageSets/Main").is_dir():
+                if Path(folder).name != "VOC2007":
+                    self.departures.append(f"data set {Path(folder).name} instead of {name}")
+                return [voc_boxes(folder, split, strict=options.strict) for split in ("train", "test")]
+        if options.dataset:
+            self.departures.append(f"data set {options.dataset} instead of {name}")
+            name = options.dataset
+        splits = ("train+validation", "test")
+        return [tfds_boxes(name, split, options.data_dir, options.strict) for split in splits]
 
     def statistics(self, images):
         """The mean image and the covariance of a training set's colours, kept in the run's folder."""

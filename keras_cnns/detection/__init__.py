@@ -1,6 +1,7 @@
 """The detection line, 2013 to 2017: from regions to classify to networks that propose them."""
 
-from keras_cnns.detection.fast_rcnn import fast_rcnn
+from keras_cnns.detection.detect import detect, draw_boxes
+from keras_cnns.detection.fast_rcnn import fast_rcnn, truncated_svd, with_deltas
 from keras_cnns.detection.proposals import compute_proposals, read_proposals
 from keras_cnns.detection.selective_search import selective_search
 from keras_cnns.detection.sliding_window import box_regressor, locate, merge_boxes, sliding_window
@@ -9,6 +10,8 @@ from keras_cnns.detection.sppnet import sppnet, sppnet_detector
 __all__ = [
     "box_regressor",
     "compute_proposals",
+    "detect",
+    "draw_boxes",
     "fast_rcnn",
     "locate",
     "merge_boxes",
@@ -17,4 +20,6 @@ __all__ = [
     "sliding_window",
     "sppnet",
     "sppnet_detector",
+    "truncated_svd",
+    "with_deltas",
 ]
