@@ -61,7 +61,7 @@ def delta_statistics(images):
     deltas = np.concatenate(deltas).astype("float64")
     if not len(deltas):
         raise ValueError(f"{images.name} has no object to learn from.")
-    return deltas.mean(axis=0), np.maximum(deltas.std(axis=0), 1e-3)
+    return deltas.mean(axis=0).tolist(), np.maximum(deltas.std(axis=0), 1e-3).tolist()
 
 
 def detector_scores(model, images, metric="area", count=None, **settings):

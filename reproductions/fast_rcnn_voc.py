@@ -81,8 +81,7 @@ def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/p
 
 
 DEVIATIONS = [
-    "the targets are normalised by the means and deviations of all classes together, as the paper has it; its code does "
-    "so for each class",
+    "the targets are normalised over all classes together, as the paper has it; its code does so for each class",
     "a box is drawn from what one image has alone: where it has too few, the step learns from fewer",
     f"the scores after an epoch are of about {EVERY_EPOCH} test images",
 ]

@@ -306,7 +306,7 @@ def with_proposals(images, proposals, count):
     """
 
     def rows(name):
-        boxes = np.float32(proposals(name.decode())).reshape(-1, 4)[:count]
+        boxes = np.float32(proposals(np.asarray(name).item().decode())).reshape(-1, 4)[:count]
         found = np.full((count, 6), NO_OBJECT, "float32")
         found[: len(boxes)] = np.pad(boxes, [(0, 0), (0, 2)])
         found[: len(boxes), 4] = PROPOSAL

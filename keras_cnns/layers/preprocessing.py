@@ -41,8 +41,8 @@ class Preprocessing(keras.layers.Layer):
         whole = longest_side is not None
         if whole and (size is not None or not shorter_side or not 1 <= shorter_side <= longest_side):
             raise ValueError(
-                f"longest_side is {longest_side}, shorter_side {shorter_side} and size {size}; longest_side must be at least "
-                "shorter_side, and size None."
+                f"longest_side is {longest_side}, shorter_side {shorter_side} and size {size}; longest_side must be at "
+                "least shorter_side, and size None."
             )
         free = size is None and (shorter_side is None or whole)
         if not free and (len(self.size) != 2 or any(not isinstance(side, int) or side < 1 for side in self.size)):
