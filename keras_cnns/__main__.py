@@ -12,13 +12,18 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_cnns
+from keras_cnns.detection import detect as find_objects
+from keras_cnns.detection import draw_boxes
+from keras_cnns.detection.detect import check_detector
 from keras_cnns.export import load_source
+from keras_cnns.files import whole
 from keras_cnns.inspection import diagram, layer_table, measured_receptive_field, receptive_field
 from keras_cnns.inspection.paper_table import cell, compare, find_table, paper_rows, paper_tables, parse_call
 from keras_cnns.inspection.receptive_field import receptive_fields
 from keras_cnns.inspection.visualize import FIGURES, visualize
+from keras_cnns.layers.preprocessing import pixels_of
 from keras_cnns.segmentation import segment as label_pixels
-from keras_cnns.segmentation.segment import default_preprocessing, pixels_of, write_segmentation
+from keras_cnns.segmentation.segment import default_preprocessing, write_segmentation
 
 
 def main(arguments=None):
@@ -72,6 +77,13 @@ def main(arguments=None):
     command.add_argument("image", nargs="+", help="photographs of any size")
     command.add_argument("--out", type=Path, default=Path(), help="the folder for *_labels.png and *_overlay.png")
     command.set_defaults(run=segment)
+
+    command = commands.add_parser("detect", help="what is in photographs, and where, as pictures with boxes")
+    command.add_argument("source", help="a reproduction's folder, or a .keras file, of a detector")
+    command.add_argument("image", nargs="+", help="photographs of any size")
+    command.add_argument("--out", type=Path, default=Path(), help="the folder for *_boxes.png")
+    command.add_argument("--score", type=float, default=0.5, help="what scores less is not shown (default: 0.5)")
+    command.set_defaults(run=detect)
 
     options = parser.parse_args(arguments)
     try:
@@ -259,6 +271,29 @@ def segment(options):
         for label in np.argsort(-counts)[:5]:
             if counts[label]:
                 print(f"  {counts[label] / label_map.size:7.2%}  {labels[label]}")
+    return 1 if failed else 0
+
+
+def detect(options):
+    model, preprocessing, labels = load_source(options.source)
+    check_detector(model)
+    labels = labels or [str(number) for number in range(model.outputs[0].shape[-1] - 1)]
+    options.out.mkdir(parents=True, exist_ok=True)
+    failed = False
+    for path in options.image:
+        try:
+            image = pixels_of(path, 3)
+        except ValueError as error:
+            failed = True
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        (found,) = find_objects(model, [image], preprocessing, score_threshold=options.score)
+        file = options.out / f"{Path(path).stem}_boxes.png"
+        with whole(file) as part:
+            draw_boxes(image, found, labels).save(part)
+        print(f"{path}: {file}")
+        for box, score, label in zip(found["boxes"], found["scores"], found["labels"], strict=True):
+            print(f"  {score:7.2%}  {labels[label]}  {' '.join(f'{corner:.0f}' for corner in box)}")
     return 1 if failed else 0
 
 

@@ -13,7 +13,7 @@ from keras_cnns.arguments import check_choice
 from keras_cnns.files import reason, sync
 from keras_cnns.folding import fold_batch_normalization
 from keras_cnns.layers import Preprocessing
-from keras_cnns.ops import label_maps
+from keras_cnns.ops import detections, label_maps
 
 TOP = 5
 LARGEST = 2_000_000_000  # bytes of weights: a SavedModel's graph must stay below 2 GiB
@@ -45,13 +45,23 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
         scores  (batch, most)     float32, the highest first
         labels  (batch, most)     string, the names of the classes
 
+    A detector of given boxes, as `fast_rcnn`, takes `boxes` `(batch, number, 4)` beside the images, in their pixels,
+    such as selective search's, and one file of `bytes` a call. It returns what it finds, at most 100 boxes, the best
+    first and zeros behind them:
+
+        boxes    (batch, 100, 4)  float32, x1, y1, x2, y2 in the image's pixels
+        scores   (batch, 100)     float32
+        classes  (batch, 100)     int32, labels (batch, 100) string, their names
+        count    (batch,)         int32, how many there are
+
     ONNX has no antialiased resizing and no decoder, so its graph takes uint8 `images` that `preprocessing.resize` has
     brought to their size; the mean and the rest are inside, and it returns the same three. It computes in float32
     whatever the network's precision, and is run beside its SavedModel on the same images before anything is written.
 
     Args:
         model: a network of one image input, RGB or grey, and logits `(batch, classes)`, or `(batch, height, width,
-            classes)` for a SavedModel; of several outputs the first. Or a detector.
+            classes)` for a SavedModel; of several outputs the first. Or, for a SavedModel, a detector: of one image
+            input, or of an image of any size and boxes, with logits and deltas, as `fast_rcnn`.
         path: the SavedModel's folder, or the ONNX file. It appears complete or not at all.
         preprocessing: a `Preprocessing` layer; None resizes to the network's input and leaves values from 0 to 255. A
             network that labels the pixels of images of any size needs none.
@@ -61,12 +71,15 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
 
     Raises:
         FileExistsError: something is at `path` already, or with `force` something that is no export.
-        ValueError: a network that does not classify images or pixels or is not functional, weights of more than 2 GB,
-            preprocessing or labels that do not fit, ONNX of a network that labels pixels, or an ONNX file whose
-            probabilities differ by more than 1e-4 of the highest from the SavedModel's.
+        ValueError: a network that does none of this or is not functional, weights of more than 2 GB, preprocessing or
+            labels that do not fit, ONNX of a network that does not classify, or an ONNX file whose probabilities differ
+            by more than 1e-4 of the highest from the SavedModel's.
         ImportError: format "onnx" without its packages.
     """
     check_choice("format", format, ("saved_model", "onnx"))
+    if len(getattr(model, "inputs", None) or []) == 2:
+        export_detector(model, path, preprocessing, labels, force, format)
+        return
     height, width, channels, classes = sizes(model)
     pixels, boxes = (len(model.outputs[0].shape) == rank for rank in (4, 3))
     if pixels and (format == "onnx" or classes > 255):
@@ -87,15 +100,36 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
         raise ValueError(f"labels has {len(labels)} names; {model.name} has {classes} classes.")
     if not boxes:
         model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # heads for training stay behind
-    size = sum(int(np.prod(variable.shape)) * np.dtype(variable.dtype).itemsize for variable in model.variables)
-    if size > LARGEST:
-        raise ValueError(f"{model.name} has {size:,} bytes of weights; at most {LARGEST:,} can be exported.")
+    check_weights(model)
     model = fold_batch_normalization(model)
     with replacing(path, force) as new:
         if format == "onnx":
             write_onnx(model, new, preprocessing, labels, channels)
         else:
             write_saved_model(model, new, preprocessing, labels, channels)
+
+
+def export_detector(model, path, preprocessing, labels, force, format):
+    """`export` of a detector."""
+    shapes = [[len(each.shape) for each in part] for part in (model.inputs, model.outputs)]
+    channels, classes = model.inputs[0].shape[-1], model.outputs[0].shape[-1] - 1
+    if shapes != [[4, 3], [3, 3]] or format == "onnx" or model.outputs[1].shape[-1] != 4 * (classes + 1):
+        raise ValueError(f"{model.name} takes two inputs; only a detector as fast_rcnn can do so, and no ONNX file.")
+    preprocessing = preprocessing or Preprocessing(None)
+    if preprocessing.size[0] is not None:
+        raise ValueError(f"preprocessing gives {preprocessing.size} pixels; of a detector its size must be None.")
+    labels = [str(label) for label in (range(classes) if labels is None else labels)]
+    if len(labels) != classes:
+        raise ValueError(f"labels has {len(labels)} names; {model.name} has {classes} classes.")
+    check_weights(model)
+    with replacing(path, force) as new:
+        write_detector(model, new, preprocessing, labels, channels)
+
+
+def check_weights(model):
+    size = sum(int(np.prod(variable.shape)) * np.dtype(variable.dtype).itemsize for variable in model.variables)
+    if size > LARGEST:
+        raise ValueError(f"{model.name} has {size:,} bytes of weights; at most {LARGEST:,} can be exported.")
 
 
 def sizes(model):
@@ -131,10 +165,68 @@ def classify(outputs, labels):
 
 
 def write_saved_model(model, path, preprocessing, labels, channels):
-    # Constants, since oneDNN brings a variable into its own order at every call and a constant once. Not the kernels of
-    # dense layers: the order is that of the first batch's size, and makes float32 several times slower on others; and
-    # loading takes many times a constant's memory, for VGG's 10 GB. Nor those of FCN's and DeconvNet's convolutions in
-    # their place, which took 20 GB to write. They are kept in the precision they are used in.
+    network, variables = graph_of(model, [tf.TensorSpec((None, *preprocessing.size, channels), tf.float32)])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, "images")], autograph=False)
+    def from_images(images):
+        prepared = preprocessing(images)
+        return answer(network(prepared), labels, tf.shape(images)[1:3], tf.shape(prepared)[1:3])
+
+    alone = len(model.outputs[0].shape) > 2  # the answer is of the photograph's own size
+
+    @tf.function(input_signature=[tf.TensorSpec((1 if alone else None,), tf.string, "bytes")], autograph=False)
+    def from_bytes(encoded):
+        if alone:
+            return from_images(decode(encoded[0], channels)[None])
+        output = tf.TensorSpec((*preprocessing.size, channels), tf.float32)
+        prepared = tf.map_fn(
+            lambda each: preprocessing(decode(each, channels)[None])[0], encoded, fn_output_signature=output
+        )
+        return classify(network(prepared), labels)
+
+    module = tf.Module()
+    module.weights = variables
+    tf.saved_model.save(module, str(path), {"serving_default": from_images, "bytes": from_bytes})
+
+
+def write_detector(model, path, preprocessing, labels, channels):
+    """As `write_saved_model`, of a network of images and boxes."""
+    boxes = tf.TensorSpec((None, None, 4), tf.float32, "boxes")
+    network, variables = graph_of(model, [tf.TensorSpec((None, None, None, channels), tf.float32), boxes])
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, "images"), boxes], autograph=False
+    )
+    def from_images(images, boxes):
+        prepared, size = preprocessing(images), tf.shape(images)[1:3]
+        height, width = tf.unstack(tf.cast(tf.shape(prepared)[1:3] / size, tf.float32))
+        logits, deltas = network(prepared, boxes * tf.stack([width, height, width, height]))
+        each = [tf.TensorSpec((None, 4), tf.float32), tf.TensorSpec((None,), tf.float32)]
+        each += [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)]
+        found, scores, classes, count = tf.map_fn(
+            lambda one: detections(*one, tf.unstack(size)), (logits, deltas, boxes), fn_output_signature=tuple(each)
+        )
+        names = tf.where(tf.range(tf.shape(classes)[1]) < count[:, None], tf.gather(tf.constant(labels), classes), "")
+        return {"boxes": found, "scores": scores, "classes": classes, "labels": names, "count": count}
+
+    @tf.function(input_signature=[tf.TensorSpec((1,), tf.string, "bytes"), boxes], autograph=False)
+    def from_bytes(encoded, boxes):
+        return from_images(decode(encoded[0], channels)[None], boxes)
+
+    module = tf.Module()
+    module.weights = variables
+    tf.saved_model.save(module, str(path), {"serving_default": from_images, "bytes": from_bytes})
+
+
+def graph_of(model, specs):
+    """A network as a function of tensors of these specifications, and the weights that stay variables in it.
+
+    It is called by both signatures, so that the file holds its constants once. Constants, since oneDNN brings a
+    variable into its own order at every call and a constant once. Not the kernels of dense layers: the order is that of
+    the first batch's size, and makes float32 several times slower on others; and loading takes many times a constant's
+    memory, for VGG's 10 GB. Nor those of FCN's and DeconvNet's convolutions in their place, which took 20 GB to write.
+    They are kept in the precision they are used in.
+    """
     dense = {
         id(layer.kernel): layer.compute_dtype
         for layer in model._flatten_layers()
@@ -145,37 +237,20 @@ def write_saved_model(model, path, preprocessing, labels, channels):
         for variables in (model.trainable_variables, model.non_trainable_variables)
     ]
 
-    # A function that both signatures call, so that the file holds the constants once.
-    @tf.function(input_signature=[tf.TensorSpec((None, *preprocessing.size, channels), tf.float32)], autograph=False)
-    def network(images):
+    @tf.function(input_signature=specs, autograph=False)
+    def network(*inputs):
         tensors = [[tf.convert_to_tensor(weight) for weight in each] for each in weights]
-        outputs, _ = model.stateless_call(*tensors, images, training=False)
+        outputs, _ = model.stateless_call(*tensors, inputs[0] if len(inputs) == 1 else list(inputs), training=False)
         return outputs
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, "images")], autograph=False)
-    def from_images(images):
-        prepared = preprocessing(images)
-        return answer(network(prepared), labels, tf.shape(images)[1:3], tf.shape(prepared)[1:3])
+    return network, [weight for each in weights for weight in each if isinstance(weight, tf.Variable)]
 
-    def decode(encoded):
-        image = tf.ensure_shape(tf.io.decode_image(encoded, 3, expand_animations=False), (None, None, 3))
-        if channels == 1:  # the decoder makes grey of some formats only
-            image = tf.image.rgb_to_grayscale(image)
-        return image
 
-    alone = len(model.outputs[0].shape) > 2  # the answer is of the photograph's own size
-
-    @tf.function(input_signature=[tf.TensorSpec((1 if alone else None,), tf.string, "bytes")], autograph=False)
-    def from_bytes(encoded):
-        if alone:
-            return from_images(decode(encoded[0])[None])
-        output = tf.TensorSpec((*preprocessing.size, channels), tf.float32)
-        prepared = tf.map_fn(lambda each: preprocessing(decode(each)[None])[0], encoded, fn_output_signature=output)
-        return classify(network(prepared), labels)
-
-    module = tf.Module()
-    module.weights = [weight for each in weights for weight in each if isinstance(weight, tf.Variable)]
-    tf.saved_model.save(module, str(path), {"serving_default": from_images, "bytes": from_bytes})
+def decode(encoded, channels):
+    image = tf.ensure_shape(tf.io.decode_image(encoded, 3, expand_animations=False), (None, None, 3))
+    if channels == 1:  # the decoder makes grey of some formats only
+        image = tf.image.rgb_to_grayscale(image)
+    return image
 
 
 def write_onnx(model, path, preprocessing, labels, channels):

@@ -1,12 +1,100 @@
 """What the scripts for networks that find objects share."""
 
+from pathlib import Path
+
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 from tqdm import tqdm
 
-from keras_cnns.data.detection import truth
+from keras_cnns.data.detection import objects_and_proposals, truth, with_proposals
+from keras_cnns.detection import compute_proposals, read_proposals
 from keras_cnns.evaluation import voc_scores
 from keras_cnns.files import whole
+from keras_cnns.ops import best_matches, detections, encode_boxes
+from reproductions.recipe import Claim
+
+MEAN = (122.7717, 115.9465, 102.9801)  # of red, green and blue, as Fast R-CNN's authors subtract it
+
+
+def searched(images, folder, count, mode="fast"):
+    """The same images with the first `count` boxes of their selective search behind their objects.
+
+    What `folder` has already is not computed again. Images that are no files, such as those of TensorFlow Datasets, are
+    written there first.
+    """
+    files = {}
+    for _, name, image, _ in images.records():
+        name = name.numpy().decode()
+        files[name] = Path(name) if Path(name).is_file() else written(name, image.numpy(), Path(folder) / "images")
+    faults = compute_proposals(files.values(), folder, mode, strict=images.strict)
+    nothing = np.zeros((0, 4), "float32")
+
+    def boxes(name):
+        return nothing if str(files[name]) in faults else read_proposals(files[name], folder, mode)
+
+    return with_proposals(images, boxes, count)
+
+
+def written(name, image, folder):
+    """The file, in `folder`, of an image that is encoded bytes or an array."""
+    file = folder / f"{name}.{'jpg' if isinstance(image, bytes) else 'png'}"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole(file) as part:
+            part.write_bytes(image) if isinstance(image, bytes) else Image.fromarray(image).save(part)
+    return file
+
+
+def delta_statistics(images):
+    """The means and deviations, four each, of the deltas from boxes to the objects that they overlap by half or more.
+
+    images: with proposals, as `searched` gives them; the objects are among the boxes.
+    """
+    deltas = [np.zeros((0, 4), "float32")]
+    for _, name, _, label in tqdm(images.records(), "means of the deltas", len(images), unit=" images", leave=False):
+        objects, proposals = objects_and_proposals(images.mask(name, None, label))
+        candidates = tf.concat([proposals, objects[:, :4]], axis=0)
+        best, index = best_matches(candidates, objects[:, :4])
+        there = best >= 0.5
+        deltas.append(encode_boxes(tf.gather(objects[:, :4], index[there]), candidates[there]).numpy())
+    deltas = np.concatenate(deltas).astype("float64")
+    if not len(deltas):
+        raise ValueError(f"{images.name} has no object to learn from.")
+    return deltas.mean(axis=0).tolist(), np.maximum(deltas.std(axis=0), 1e-3).tolist()
+
+
+def detector_scores(model, images, metric="area", count=None, **settings):
+    """Return VOC's scores of a detector of an image and boxes, as `voc_scores`, and the number of `images`.
+
+    Args:
+        images: with proposals, prepared for the network.
+        metric: of `voc_scores`.
+        count: how many of them, spread evenly; by default all.
+        settings: of `detections`.
+    """
+    specs = tf.TensorSpec((1, None, None, 3), tf.float32), tf.TensorSpec((None, 4), tf.float32)
+
+    @tf.function(input_signature=specs)
+    def found(image, boxes):
+        logits, deltas = model([image, boxes[None]], training=False)
+        return detections(logits[0], deltas[0], boxes, tf.shape(image)[1:3], **settings)
+
+    stride = max(len(images) // count, 1) if count else 1
+    batches, total = images.batches(1).shard(stride, 0), -(-len(images) // stride)
+    results, truths = [], []
+    for image, rows in tqdm(batches, "detection", total, unit=" images", leave=False):
+        objects, proposals = objects_and_proposals(rows[0])
+        *best, number = found(image, proposals)
+        best = (each[:number].numpy() for each in best)
+        results.append(dict(zip(("boxes", "scores", "labels"), best, strict=True)))
+        truths.append(truth(objects))
+    return {**voc_scores(results, truths, images.labels, metric), "images": len(results)}
+
+
+def ap_claim(tested, metric, paper, id):
+    """The claim on a mean average precision of the paper, of the final test."""
+    return Claim(f"{tested}, mAP, %", metric, paper, id=id, at_least=round(paper - 1.0, 2))
 
 
 def detection_test(detector_of, loss, labels, metric):

@@ -3,7 +3,10 @@
 import matplotlib
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
+from keras_cnns.data.detection import objects_and_proposals, truth
+from keras_cnns.detection import detect, draw_boxes
 from keras_cnns.files import whole
 from keras_cnns.ops import label_maps
 from keras_cnns.segmentation.palette import palette
@@ -20,7 +23,8 @@ def draw_curves(record, path):
     steps = [row["step"] for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     left.plot(steps, [row["loss"] for row in rows], label="training")
-    left.plot(steps, [row["test_loss"] for row in rows], label="test")
+    if "test_loss" in rows[-1]:
+        left.plot(steps, [row["test_loss"] for row in rows], label="test")
     curve = record.get("curve", "top1_error")
     left.set(xlabel="steps", ylabel="loss" if curve == "map" else "cross-entropy", yscale="log")
     name, test = curve.replace("_", " ").replace(" iu", " IU"), [row[f"test_{curve}"] for row in rows]
@@ -83,6 +87,27 @@ def some_with_masks(images, count):
     for (photo, _), (image, mask) in zip(originals, given, strict=True):
         mask = tf.image.resize(mask[..., None], photo.shape[1:3], "nearest")[0, ..., 0]
         yield photo[0].numpy(), mask.numpy(), image
+
+
+def save_detections(model, images, folder, preprocessing, count=6):
+    """Write test images as PNG files, and `examples.png`: each of them with its objects, and with what is found."""
+    folder.mkdir(exist_ok=True)
+    stride, rows = max(len(images) // count, 1), []
+    for number, (photo, found) in enumerate(images.originals().batches(1).shard(stride, 0).take(count)):
+        photo = photo[0].numpy()
+        objects, proposals = objects_and_proposals(found[0].numpy())
+        with whole(folder / f"{number}.png") as part:
+            part.write_bytes(tf.io.encode_png(photo).numpy())
+        (detected,) = detect(model, [photo], preprocessing, [proposals])
+        detected = {name: each[detected["scores"] >= 0.5] for name, each in detected.items()}
+        rows.append([draw_boxes(photo, each, images.labels) for each in (truth(objects), detected)])
+    height, width = np.max([np.asarray(row[0]).shape[:2] for row in rows], axis=0)
+    page = Image.new("RGB", (2 * int(width), len(rows) * int(height)))
+    for number, row in enumerate(rows):
+        for column, picture in enumerate(row):
+            page.paste(picture, (column * int(width), number * int(height)))
+    with whole(folder / "examples.png") as part:
+        page.save(part)
 
 
 def labelled(model, image, size):

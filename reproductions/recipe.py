@@ -48,9 +48,10 @@ class Recipe:
     final_tests: dict[str, Callable] = field(default_factory=dict)  # after the training: from the model to its errors
     loss_weights: list[float] | None = None  # of the outputs, where auxiliary heads learn the same labels
     loss: Callable = field(default_factory=lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    metrics: list = field(
-        default_factory=lambda: ["accuracy"]
-    )  # of the training; one is named accuracy, but of detectors
+    # Of the training; one is named accuracy, but of detectors.
+    metrics: list = field(default_factory=lambda: ["accuracy"])
+    # Of a detector of given boxes both are lists, one for each output, and this is tested, saved and exported for it.
+    tested: keras.Model | None = None
     # What is not classification has its own test after each epoch, from (model, batches) to figures with a loss among
     # them; the one of them that is drawn, an error or a score; and pictures, written by (model, test images, folder).
     test_figures: Callable = classification_errors

@@ -144,19 +144,22 @@ class Run:
         return [read(folder, split, options.strict) for split in ("train", "test")]
 
     def boxes(self, train, test):
-        """The (train, test) images with objects: of sets of Pascal VOC's in TensorFlow Datasets, or digits in a smoke
-        run.
+        """The (train, test) images with objects: of these sets of Pascal VOC in TensorFlow Datasets, or pages of digits
+        in a smoke run.
 
-        train, test: the sets of VOC whose train and val images, and whose test images. --dataset is another
-            set with VOC's splits, or a folder in VOC's layout.
+        train, test: the sets whose train and val images, and whose test images. --data-dir may be a folder in VOC's
+            layout, --dataset one too or the name of another set with VOC's splits.
         """
         self.asked_for_data, options = True, self.options
         if self.smoke:
             return digit_boxes("train"), digit_boxes("test").take(SMOKE_TESTS)
+        for folder in filter(None, (options.dataset, options.data_dir)):
+            if (Path(folder) / "ImageSets/Main").is_dir():
+                if Path(folder).name != "VOC2007":
+                    self.departures.append(f"data set {Path(folder).name} instead of VOC")
+                return [voc_boxes(folder, split, strict=options.strict) for split in ("train", "test")]
         if options.dataset:
-            self.departures.append(f"data set {Path(options.dataset).name} instead of VOC")
-            if Path(options.dataset).is_dir():
-                return [voc_boxes(options.dataset, split, strict=options.strict) for split in ("train", "test")]
+            self.departures.append(f"data set {options.dataset} instead of VOC")
             train = test = (options.dataset,)
         train, test = (
             [tfds_boxes(name, split, options.data_dir, options.strict) for name in names]

@@ -122,9 +122,12 @@ def reproduce_under(strategy, recipe_function, run):
 
     def at_epoch_end(row, step):
         nonlocal writer
-        if recipe.loss_weights:  # the classifier's own figures, as if it had no auxiliary heads
+        if len(recipe.model.outputs) > 1:  # the figures of the first, as if there were no auxiliary heads
             prefix = f"{recipe.model.output_names[0]}_"
-            row |= {name.removeprefix(prefix): row.pop(name) for name in list(row) if name.startswith(prefix)}
+            own = [name for name in row if name.startswith(prefix)]
+            if not recipe.loss_weights:  # a detector's outputs learn different things; its loss is their sum
+                own.remove(f"{prefix}loss")
+            row |= {name.removeprefix(prefix): row.pop(name) for name in own}
         with averaged_weights(recipe.model):
             figures = recipe.test_figures(classifier, recipe.test.batches(recipe.test_batch_size))
         row |= {f"test_{name}": value for name, value in figures.items() if name != "images"}
@@ -208,7 +211,7 @@ def synchronize(recipe):
 
 def compiled(recipe):
     """Make the model ready to train, and return the classifier in it: itself, or what it is without auxiliary heads."""
-    model, classifier = recipe.model, recipe.model
+    model, classifier = recipe.model, recipe.tested or recipe.model
     loss, metrics = recipe.loss, recipe.metrics
     if recipe.loss_weights:
         classifier = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
@@ -217,7 +220,7 @@ def compiled(recipe):
     # Keras makes its metrics at the first step, too late for a checkpoint to bring them back.
     images, labels = for_every_output(recipe, recipe.train.batches(1)).element_spec
     images, labels = tf.nest.map_structure(two_like, (images, labels))
-    model._symbolic_build(data_batch=(tf.cast(images, tf.float32), labels))
+    model._symbolic_build(data_batch=(tf.nest.map_structure(lambda each: tf.cast(each, tf.float32), images), labels))
     return classifier
 
 

@@ -2,7 +2,7 @@
 
 An image's objects are float32 `(most, 6)`: x1, y1, x2, y2 in pixels, the number of the class, and 1 where it is
 difficult (of COCO: a crowd); `most` is what the fullest image has, and rows of -1 stand behind those of the others. The
-functions of such `Images` are of `((image, objects), key)`.
+functions of such `Images` are of `((image, objects), key)`. Proposals are rows behind the objects, of the class -2.
 
 A box that crosses the image's border is cut off there, and counted. One without area, outside of its image or of an
 unknown class, and a file that is missing or cannot be read, are named, counted and left out like a corrupt image; with
@@ -21,11 +21,11 @@ from PIL import Image
 from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import to_uint8
 from keras_cnns.data.pipeline import Images
-from keras_cnns.data.random import permutation, uniform
+from keras_cnns.data.random import fold, permutation, uniform
 from keras_cnns.data.sources import SUFFIXES, digits, prepared
-from keras_cnns.ops import clip_boxes
+from keras_cnns.ops import clip_boxes, sample_rois
 
-NO_OBJECT = -1.0
+NO_OBJECT, PROPOSAL = -1.0, -2.0  # in place of the number of the class
 
 
 def voc_boxes(folder, split, labels=None, train_list="trainval", test_list="test", strict=False):
@@ -256,6 +256,26 @@ def joined(first, second):
     return images
 
 
+def digit_boxes(split, side=3):
+    """Return pages of `side` x `side` digits that need no download as `Images` with objects: the boxes of their ink."""
+    images = digits(split, channels=3)
+    pixels, numbers = images.arrays
+    pages = len(numbers) // side**2
+    order = np.arange(pages * side**2).reshape(side**2, pages).T.ravel()  # the digits of a page lie far apart
+    pixels, numbers = pixels[order], numbers[order]
+    height, width = pixels.shape[1:3]
+    grid = pixels.reshape(pages, side, side, height, width, 3).transpose(0, 1, 3, 2, 4, 5)
+    rows = np.zeros((len(numbers), 6), "float32")
+    for number, digit in enumerate(pixels):
+        top, left = (height, width) * np.array(divmod(number % side**2, side))
+        y, x = np.nonzero(digit[..., 0] >= 64)
+        rows[number, :4] = left + x.min(), top + y.min(), left + x.max() + 1, top + y.max() + 1
+    rows[:, 4] = numbers
+    arrays = grid.reshape(pages, side * height, side * width, 3), rows.reshape(pages, side**2, 6)
+    description = f"digits {split}, {pages:,} pages of {side}x{side}"
+    return Images("digits", description, images.labels, pages, arrays=arrays, mask=keep_objects)
+
+
 class Objects:
     """The objects of a data set, image after image, checked.
 
@@ -319,7 +339,50 @@ def truth(objects):
     return {"boxes": rows[:, :4], "labels": rows[:, 4].astype("int32"), "difficult": rows[:, 5] > 0}
 
 
+def with_proposals(images, proposals, count):
+    """The same images with rows of proposals behind their objects, `(most + count, 6)`.
+
+    proposals: function from an image's name to its boxes, `(R, 4)`, the best first, of which the first `count` are
+        taken.
+    """
+
+    def rows(name):
+        boxes = np.float32(proposals(np.asarray(name).item().decode())).reshape(-1, 4)[:count]
+        found = np.full((count, 6), NO_OBJECT, "float32")
+        found[: len(boxes)] = np.pad(boxes, [(0, 0), (0, 2)])
+        found[: len(boxes), 4] = PROPOSAL
+        return found
+
+    def mask(name, image, label):
+        behind = tf.ensure_shape(tf.numpy_function(rows, [name], tf.float32), (count, 6))
+        return tf.concat([images.mask(name, image, label), behind], axis=0)
+
+    return images.labelled(mask)
+
+
+def objects_and_proposals(rows):
+    """The objects `(n, 6)` and the proposals' boxes `(R, 4)` of an image's rows."""
+    return rows[rows[:, 4] >= 0], rows[rows[:, 4] == PROPOSAL][:, :4]
+
+
 # Functions of ((image, objects), key): `Images.each`.
+
+
+def draw_rois(**settings):
+    """What a step of Fast R-CNN learns from, of an image with rows of objects and proposals, by `sample_rois`.
+
+    Returns ((image, boxes `(count, 4)`), (labels `(count,)`, targets `(count, 5)`, the label before the deltas)).
+    settings: of `sample_rois`: count, foreground, overlap, background, means, deviations.
+    """
+
+    def draw(pair, key):
+        image, rows = pair
+        objects, proposals = objects_and_proposals(rows)
+        random = uniform(fold(key, tf.range(tf.shape(proposals)[0] + tf.shape(objects)[0])))
+        rois, labels, deltas = sample_rois(proposals, objects[:, :4], objects[:, 4], random, **settings)
+        return (image, rois), (labels, tf.concat([tf.cast(labels, tf.float32)[:, None], deltas], axis=1))
+
+    return draw
 
 
 def random_flip_objects(pair, key):
@@ -327,7 +390,8 @@ def random_flip_objects(pair, key):
     image, objects = pair
     width = tf.cast(tf.shape(image)[1], tf.float32)
     x1, y1, x2, y2, label, difficult = tf.unstack(objects, axis=-1)
-    mirrored = tf.where(label[:, None] >= 0, tf.stack([width - x2, y1, width - x1, y2, label, difficult], -1), objects)
+    mirrored = tf.stack([width - x2, y1, width - x1, y2, label, difficult], axis=-1)
+    mirrored = tf.where(label[:, None] != NO_OBJECT, mirrored, objects)
     turned = uniform(key) < 0.5
     return tf.where(turned, tf.reverse(image, [1]), image), tf.where(turned, mirrored, objects)
 
@@ -343,7 +407,7 @@ def scale_objects(shorter, longest):
         size = tf.cast(tf.round(factor * sides), tf.int32)
         height, width = tf.unstack(tf.cast(size, tf.float32) / sides)  # of whole pixels, so perhaps not quite `factor`
         stretch = tf.stack([width, height, width, height, 1.0, 1.0])
-        objects = tf.where(objects[:, 4:5] >= 0, objects * stretch, objects)
+        objects = tf.where(objects[:, 4:5] != NO_OBJECT, objects * stretch, objects)
         return to_uint8(tf.image.resize(image, size)), objects
 
     return scale
@@ -400,16 +464,3 @@ def jitter_objects(share, height, width):
         return tf.ensure_shape(to_uint8(cut[0]), (height, width, None)), objects
 
     return jitter
-
-
-def digit_boxes(split):
-    """Return the digits that need no download as `Images` with objects: the box around the ink of each."""
-    images = digits(split, channels=3)
-    pixels, numbers = images.arrays
-    ink = pixels[..., 0] >= 128
-    rows, columns = ink.any(axis=2), ink.any(axis=1)
-    first = [each.argmax(axis=1) for each in (columns, rows)]
-    after = [each.shape[1] - each[:, ::-1].argmax(axis=1) for each in (columns, rows)]
-    objects = np.stack([*first, *after, numbers, np.zeros_like(numbers)], axis=1).astype("float32")[:, None]
-    description = f"{images.description}, one object each"
-    return Images("digits", description, images.labels, len(pixels), arrays=(pixels, objects), mask=keep_objects)

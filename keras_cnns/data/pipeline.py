@@ -35,7 +35,7 @@ class Images:
         self.channels, self.strict, self.mask = channels, strict, mask
         self.arrays, self._records = arrays, records
         self.corrupt = []
-        self._each, self._transforms, self._dct = (), (), DCT["fast"]
+        self._each, self._transforms, self._dct, self._padded = (), (), DCT["fast"], False
 
     def __len__(self):
         return self.size
@@ -65,6 +65,15 @@ class Images:
         check_choice("dct", dct, tuple(DCT))
         return self._copy(_dct=DCT[dct])
 
+    def padded(self):
+        """The same images, those of a batch brought to the size of its largest with zeros at the bottom and the right,
+        as are labels of different sizes: Fast R-CNN's released code. Images must have a transformation for each."""
+        return self._copy(_padded=True)
+
+    def labelled(self, mask):
+        """The same images with another `mask`: function from (name, image, label)."""
+        return self._copy(mask=mask)
+
     def originals(self):
         """The same images without any transformation."""
         return self._copy(_each=(), _transforms=())
@@ -90,7 +99,9 @@ class Images:
             images = self._array_batches(batch_size, seed, epoch, shuffle, drop_remainder)
         else:
             records = self.records(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]) if shuffle else None)
-            images = self._decoded(records, seed, epoch).batch(batch_size, drop_remainder)
+            images = self._decoded(records, seed, epoch)
+            batch = images.padded_batch if self._padded else images.batch
+            images = batch(batch_size, drop_remainder=drop_remainder)
         images = images.skip(skip) if count is None else images.repeat().skip(skip).take(count)
 
         def transform(index, images, labels):
@@ -143,7 +154,9 @@ class Images:
         def load_or_tell(*record):
             # A dataset of one record: an error in it ends it without ending the others.
             loaded = tf.data.Dataset.from_tensors(record).map(load)
-            nothing = [tf.zeros([side or 0 for side in each.shape], each.dtype) for each in loaded.element_spec[1:3]]
+            nothing = tf.nest.map_structure(
+                lambda each: tf.zeros([side or 0 for side in each.shape], each.dtype), loaded.element_spec[1:3]
+            )
             index, name, *_ = record
             failed = (index, *nothing, name, False)
             failed = tf.data.Dataset.from_tensors(failed)

@@ -1,6 +1,7 @@
 """The detection line, 2013 to 2017: from regions to classify to networks that propose them."""
 
-from keras_cnns.detection.fast_rcnn import fast_rcnn
+from keras_cnns.detection.detect import detect, draw_boxes
+from keras_cnns.detection.fast_rcnn import fast_rcnn, truncated_svd, with_deltas
 from keras_cnns.detection.faster_rcnn import faster_rcnn
 from keras_cnns.detection.faster_rcnn_training import FasterRCNNTraining, alternating_steps
 from keras_cnns.detection.proposals import compute_proposals, read_proposals
@@ -14,6 +15,8 @@ __all__ = [
     "alternating_steps",
     "box_regressor",
     "compute_proposals",
+    "detect",
+    "draw_boxes",
     "fast_rcnn",
     "faster_rcnn",
     "locate",
@@ -23,6 +26,8 @@ __all__ = [
     "sliding_window",
     "sppnet",
     "sppnet_detector",
+    "truncated_svd",
+    "with_deltas",
     "yolo",
     "yolo_classifier",
     "yolo_detector",

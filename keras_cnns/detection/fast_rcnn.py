@@ -7,6 +7,7 @@ own networks do, until trained ones are loaded. Nothing is frozen: the paper's r
 """
 
 import keras
+import numpy as np
 
 from keras_cnns.arguments import check_choice, check_classes, check_input_shape
 from keras_cnns.classification.alexnet import normal
@@ -94,3 +95,56 @@ TRUNKS = {
     "vgg16": (vgg16_trunk, 7, {}),
     "alexnet": (alexnet_trunk, 6, {"kernel_initializer": normal(), "bias_initializer": keras.initializers.Constant(1)}),
 }
+
+
+def with_deltas(model, means, deviations):
+    """Return a detector that was trained on normalised deltas with those of `encode_boxes` in their place.
+
+    It has the weights of the other, so that it can be tested while that is trained.
+
+    means, deviations: four numbers each, those of `sample_rois`.
+    """
+    logits, deltas = model.outputs
+    classes = deltas.shape[-1] // 4
+    scale, offset = (list(map(float, each)) * classes for each in (deviations, means))
+    deltas = keras.layers.Rescaling(scale, offset, dtype="float32", name="bbox_unnormalised")(deltas)
+    return keras.Model(model.inputs, [logits, deltas], name=model.name)
+
+
+def truncated_svd(model, ranks=(("fc6", 1024), ("fc7", 256))):
+    """Return a network with dense layers as two each, of fewer weights, for the test: Fast R-CNN, sections 3.1 and 4.4.
+
+    A kernel of u x v becomes one of u x t without biases and one of t x v, its best approximation of rank t. Both are
+    in a layer of the old one's name, NAME/NAME_L and NAME/NAME_U.
+
+    ranks: pairs of the name of a dense layer and its t.
+
+    Raises:
+        ValueError: no such dense layer, or a rank that is not between 1 and its shorter side.
+    """
+    ranks = dict(ranks)
+    for name, rank in ranks.items():
+        layer = next((layer for layer in model.layers if layer.name == name), None)
+        if not isinstance(layer, keras.layers.Dense):
+            raise ValueError(f"{model.name} has no dense layer {name!r} to be made of two.")
+        if not 1 <= rank <= min(layer.kernel.shape):
+            raise ValueError(f"the rank of {name} is {rank}; it must be from 1 to {min(layer.kernel.shape)}.")
+
+    def halved(layer):
+        if layer.name not in ranks:
+            return type(layer).from_config(layer.get_config())
+        kept = {"activation": layer.activation, "use_bias": layer.use_bias, "dtype": layer.dtype_policy}
+        first = keras.layers.Dense(ranks[layer.name], use_bias=False, dtype=layer.dtype_policy, name=f"{layer.name}_L")
+        second = keras.layers.Dense(layer.units, **kept, name=f"{layer.name}_U")
+        return keras.Sequential([first, second], name=layer.name)
+
+    smaller = keras.models.clone_model(model, clone_function=halved)
+    for layer in model.layers:
+        weights = layer.get_weights()
+        if layer.name in ranks:
+            kernel, *bias = weights
+            u, s, v = np.linalg.svd(kernel, full_matrices=False)
+            t = ranks[layer.name]
+            weights = [u[:, :t] * s[:t], v[:t], *bias]
+        smaller.get_layer(layer.name).set_weights(weights)
+    return smaller

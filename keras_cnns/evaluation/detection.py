@@ -7,7 +7,9 @@ Detections are a dict an image, `{"boxes": (n, 4), "scores": (n,), "labels": (n,
 import contextlib
 import io
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_cnns.arguments import check_choice
 
@@ -149,3 +151,21 @@ def from_corner(box):
     """x, y, width, height, as COCO has boxes."""
     x1, y1, x2, y2 = (float(v) for v in box)
     return [x1, y1, x2 - x1, y2 - y1]
+
+
+@keras.saving.register_keras_serializable(package="keras_cnns")
+class RoIAccuracy(keras.metrics.Mean):
+    """The share of an image's boxes that are called what they are, averaged over images: a figure of the training.
+
+    Labels `(batch, boxes)`, 0 for the background and -1 for no box; logits `(batch, boxes, classes + 1)`.
+    """
+
+    def __init__(self, name="accuracy", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def update_state(self, labels, logits, sample_weight=None):
+        labels = tf.cast(labels, tf.int32)
+        there = tf.cast(labels >= 0, tf.float32)
+        right = there * tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels), tf.float32)
+        boxes = tf.reduce_sum(there, axis=1)
+        return super().update_state(tf.math.divide_no_nan(tf.reduce_sum(right, axis=1), boxes))

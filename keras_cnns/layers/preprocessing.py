@@ -1,8 +1,11 @@
 """What stands between a photograph and a network: size, mean, scale."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageOps
 
 LARGEST = 2**20  # pixels of an image for a network that takes any size
 
@@ -19,23 +22,32 @@ class Preprocessing(keras.layers.Layer):
             more than 2^20 pixels is scaled down to that, as the memory of a network grows with them.
         shorter_side: pixels of the shorter side after resizing with the aspect ratio kept; the centre `size` is cut
             from that. None resizes to `size` itself. Both are bilinear, antialiased.
+        longest_side: of detectors, whose `size` is None: nothing is cut, and a longer side that would have more pixels
+            than this has so many, the shorter one less than `shorter_side`. Bilinear, not antialiased, as they are
+            trained.
         mean: what is subtracted: a number, one a channel, or one a pixel and channel, (height, width, channels).
         scale: what the difference is multiplied by: a number or one a channel.
 
     Raises:
-        ValueError: a size below one pixel, a `shorter_side` shorter than `size`, a mean of another shape, or images
-            that are no such batch.
+        ValueError: a size below one pixel, a `shorter_side` shorter than `size` or longer than `longest_side`, a mean
+            of another shape, or images that are no such batch.
     """
 
-    def __init__(self, size, shorter_side=None, mean=None, scale=1.0, **kwargs):
+    def __init__(self, size, shorter_side=None, mean=None, scale=1.0, longest_side=None, **kwargs):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
         self.size = (size, size) if size is None or isinstance(size, int) else tuple(size)
-        self.shorter_side, self.scale = shorter_side, scale
+        self.shorter_side, self.longest_side, self.scale = shorter_side, longest_side, scale
         self.mean = np.asarray(0 if mean is None else mean, "float32")
-        free = size is None and shorter_side is None
+        whole = longest_side is not None
+        if whole and (size is not None or not shorter_side or not 1 <= shorter_side <= longest_side):
+            raise ValueError(
+                f"longest_side is {longest_side}, shorter_side {shorter_side} and size {size}; longest_side must be at "
+                "least shorter_side, and size None."
+            )
+        free = size is None and (shorter_side is None or whole)
         if not free and (len(self.size) != 2 or any(not isinstance(side, int) or side < 1 for side in self.size)):
             raise ValueError(f"size is {size}; it must be (height, width), both whole numbers of at least 1.")
-        if shorter_side is not None and shorter_side < max(self.size):
+        if shorter_side is not None and not whole and shorter_side < max(self.size):
             raise ValueError(f"shorter_side is {shorter_side}; {self.size} can be cut from {max(self.size)} or more.")
         if self.mean.ndim not in (0, 1, 3) or (self.mean.ndim == 3 and self.mean.shape[:2] != self.size):
             allowed = f"it must be a number, one a channel, or {self.size} of them"
@@ -55,6 +67,10 @@ class Preprocessing(keras.layers.Layer):
         if None not in self.size and images.shape[1:3] == self.size and self.shorter_side in (None, min(self.size)):
             return tf.cast(images, tf.float32)
         height, width = tf.shape(images)[1], tf.shape(images)[2]
+        if self.longest_side:
+            sides = tf.cast(tf.stack([height, width]), tf.float32)
+            factor = tf.minimum(self.shorter_side / tf.reduce_min(sides), self.longest_side / tf.reduce_max(sides))
+            return tf.image.resize(images, tf.cast(tf.maximum(tf.round(factor * sides), 1.0), tf.int32))
         if self.size[0] is None:
             return tf.cond(height * width <= LARGEST, lambda: tf.cast(images, tf.float32), lambda: reduced(images))
         if self.shorter_side is None:
@@ -81,8 +97,8 @@ class Preprocessing(keras.layers.Layer):
 
     def get_config(self):
         size = None if self.size[0] is None else self.size
-        arguments = {"size": size, "shorter_side": self.shorter_side, "mean": self.mean.tolist()}
-        return {**super().get_config(), **arguments, "scale": self.scale}
+        arguments = {"size": size, "shorter_side": self.shorter_side, "mean": self.mean.tolist(), "scale": self.scale}
+        return {**super().get_config(), **arguments, "longest_side": self.longest_side}
 
 
 def reduced(images):
@@ -90,3 +106,40 @@ def reduced(images):
     sides = tf.cast(tf.shape(images)[1:3], tf.float32)
     size = tf.cast(tf.maximum(sides * tf.sqrt(LARGEST / tf.reduce_prod(sides)), 1.0), tf.int32)
     return tf.image.resize(images, size, antialias=True)
+
+
+def list_of_images(images):
+    """The images, or `ValueError` if it is a single one in place of a list."""
+    if isinstance(images, (str, Path, Image.Image)) or (hasattr(images, "ndim") and images.ndim < 4):
+        raise ValueError("images is a single image or no list; it must be a list of images.")
+    return images
+
+
+def pixels_of(image, channels):
+    """A photograph as uint8 `(height, width, channels)`: a path, a PIL image or an array."""
+    if isinstance(image, (str, Path)):
+        image = opened(image)
+    if isinstance(image, Image.Image):
+        if image.mode.startswith("I"):  # 16 bits, which PIL would cut off at 255
+            image = Image.fromarray((np.clip(np.asarray(image), 0, 65_535) // 257).astype("uint8"))
+        return np.asarray(image.convert("L" if channels == 1 else "RGB")).reshape(*image.size[::-1], channels)
+    image = np.asarray(image)
+    image = image[..., None] if image.ndim == 2 else image
+    if image.ndim != 3 or image.dtype != np.uint8 or image.shape[-1] not in (1, channels) or not image.size:
+        kind = f"{image.dtype} {image.shape}"
+        raise ValueError(f"an image is {kind}; it must be uint8, (height, width, {channels}) or grey.")
+    return np.repeat(image, channels // image.shape[-1], axis=-1)
+
+
+def opened(path):
+    """The image in a file, as it is to be looked at: cameras may store it turned.
+
+    Raises:
+        ValueError: it is no image, or not a whole one.
+    """
+    try:
+        return ImageOps.exif_transpose(Image.open(path))
+    except FileNotFoundError:
+        raise ValueError(f"there is no image {path}.") from None
+    except (OSError, SyntaxError) as error:  # SyntaxError: PIL, of a broken PNG
+        raise ValueError(f"{path} is no whole image ({error}).") from None

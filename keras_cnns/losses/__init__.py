@@ -1,6 +1,7 @@
 """What the papers minimise, where Keras has it not."""
 
 from keras_cnns.losses.contrastive import info_nce, nt_xent
+from keras_cnns.losses.detection import RoICrossEntropy, RoISmoothL1, smooth_l1
 from keras_cnns.losses.gan import (
     discriminator_loss,
     minimax_generator_loss,
@@ -13,6 +14,8 @@ from keras_cnns.losses.yolo import YOLOLoss
 
 __all__ = [
     "PixelCrossEntropy",
+    "RoICrossEntropy",
+    "RoISmoothL1",
     "YOLOLoss",
     "discriminator_loss",
     "info_nce",
@@ -21,4 +24,5 @@ __all__ = [
     "non_saturating_generator_loss",
     "nt_xent",
     "rpn_loss",
+    "smooth_l1",
 ]

@@ -9,6 +9,7 @@ from keras_cnns.ops.boxes import (
     intersection_over_foreground,
     iou,
 )
+from keras_cnns.ops.detections import detections
 from keras_cnns.ops.nms import (
     batched_non_max_suppression,
     non_max_suppression,
@@ -21,13 +22,16 @@ from keras_cnns.ops.pooling import spatial_pyramid_pool
 from keras_cnns.ops.roi import roi_align, roi_pool
 from keras_cnns.ops.rpn import label_anchors, propose, rpn_targets, sample_anchors
 from keras_cnns.ops.segmentation import label_maps
+from keras_cnns.ops.targets import best_matches, sample_rois
 from keras_cnns.ops.yolo import cell_objects, split_cells, yolo_boxes
 
 __all__ = [
     "batched_non_max_suppression",
+    "best_matches",
     "cell_objects",
     "clip_boxes",
     "decode_boxes",
+    "detections",
     "encode_boxes",
     "generalised_iou",
     "generate_anchors",
@@ -45,6 +49,7 @@ __all__ = [
     "roi_pool",
     "rpn_targets",
     "sample_anchors",
+    "sample_rois",
     "soft_non_max_suppression",
     "spatial_pyramid_pool",
     "split_cells",

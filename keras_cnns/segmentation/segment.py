@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 
 from keras_cnns.files import whole
 from keras_cnns.layers import Preprocessing
+from keras_cnns.layers.preprocessing import list_of_images, pixels_of
 from keras_cnns.ops import label_maps
 from keras_cnns.segmentation.palette import palette
 
@@ -29,11 +30,9 @@ def segment(model, images, preprocessing=None):
     preprocessing = preprocessing or default_preprocessing(model)
     if preprocessing.shorter_side is not None:
         raise ValueError("preprocessing cuts images; to label whole ones its shorter_side must be None.")
-    if isinstance(images, (str, Path, Image.Image)) or (hasattr(images, "ndim") and images.ndim < 4):
-        raise ValueError("images is a single image or no list; it must be a list of images.")
     channels = model.inputs[0].shape[-1]
     maps = []
-    for image in images:
+    for image in list_of_images(images):
         pixels = pixels_of(image, channels)
         scores = tf.nest.flatten(model(preprocessing(pixels[None]), training=False))[0]
         maps.append(label_maps(scores, pixels.shape[:2])[0].numpy())
@@ -90,36 +89,6 @@ def grid_boxes(height, width, shares=(1.0, 0.75, 0.5), steps=4):
             for left in np.unique(np.append(np.arange(0, width - wide, max(wide // steps, 1)), width - wide)):
                 boxes.add((left, top, left + wide, top + tall))
     return np.array(sorted(boxes), "float32")
-
-
-def pixels_of(image, channels):
-    """A photograph as uint8 `(height, width, channels)`: a path, a PIL image or an array."""
-    if isinstance(image, (str, Path)):
-        image = opened(image)
-    if isinstance(image, Image.Image):
-        if image.mode.startswith("I"):  # 16 bits, which PIL would cut off at 255
-            image = Image.fromarray((np.clip(np.asarray(image), 0, 65_535) // 257).astype("uint8"))
-        return np.asarray(image.convert("L" if channels == 1 else "RGB")).reshape(*image.size[::-1], channels)
-    image = np.asarray(image)
-    image = image[..., None] if image.ndim == 2 else image
-    if image.ndim != 3 or image.dtype != np.uint8 or image.shape[-1] not in (1, channels) or not image.size:
-        kind = f"{image.dtype} {image.shape}"
-        raise ValueError(f"an image is {kind}; it must be uint8, (height, width, {channels}) or grey.")
-    return np.repeat(image, channels // image.shape[-1], axis=-1)
-
-
-def opened(path):
-    """The image in a file, as it is to be looked at: cameras may store it turned.
-
-    Raises:
-        ValueError: it is no image, or not a whole one.
-    """
-    try:
-        return ImageOps.exif_transpose(Image.open(path))
-    except FileNotFoundError:
-        raise ValueError(f"there is no image {path}.") from None
-    except (OSError, SyntaxError) as error:  # SyntaxError: PIL, of a broken PNG
-        raise ValueError(f"{path} is no whole image ({error}).") from None
 
 
 def write_segmentation(folder, name, label_map, image, labels):

@@ -334,14 +334,16 @@ def test_jittered_boxes_stay_on_their_pixels():
     assert 0 < gone < 20  # a part begins as far as 12 rows down
 
 
-def test_digits_have_boxes_without_a_download():
+def test_pages_of_digits_have_boxes_without_a_download():
     images = digit_boxes("test")
     (image, objects), *_ = loaded(images.take(1))
-    x1, y1, x2, y2, label, difficult = objects[0].astype(int)
-    ink = image[..., 0] >= 128
-    assert ink[y1:y2, x1:x2].sum() == ink.sum()
-    assert ink[y1].any() and ink[y2 - 1].any() and ink[:, x1].any() and ink[:, x2 - 1].any()
-    assert images.labels[label] in "0123456789" and difficult == 0 and objects.shape == (1, 6)
+    assert image.shape == (96, 96, 3) and objects.shape == (9, 6) and len(images) == 111
+    ink, covered = image[..., 0] >= 64, 0
+    for x1, y1, x2, y2, label, difficult in objects.astype(int):
+        covered += ink[y1:y2, x1:x2].sum()
+        assert ink[y1, x1:x2].any() and ink[y2 - 1, x1:x2].any() and ink[y1:y2, x1].any() and ink[y1:y2, x2 - 1].any()
+        assert images.labels[label] in "0123456789" and difficult == 0
+    assert covered == ink.sum()
 
 
 def test_two_sets_are_one(tmp_path):

@@ -54,6 +54,6 @@ def test_the_training_is_the_papers(variant, paper, monkeypatch, tmp_path):
         assert float(recipe.optimizer._learning_rate(step)) == pytest.approx(rate / 2), step
     assert [claim.paper for claim in recipe.claims] == paper
     images, objects = next(iter(recipe.test.batches(2)))
-    assert images.shape == (2, 448, 448, 3) and tf.reduce_max(images) <= 1 and objects.shape == (2, 1, 6)
+    assert images.shape == (2, 448, 448, 3) and tf.reduce_max(images) <= 1 and objects.shape == (2, 9, 6)
     pixels = digit_boxes("test").arrays[0][:2]
     np.testing.assert_allclose(recipe.preprocessing(pixels), images, atol=0.51 / 255)

@@ -11,10 +11,11 @@ from PIL import Image
 
 from keras_cnns import export
 from keras_cnns.layers import Preprocessing
+from keras_cnns.layers.preprocessing import pixels_of
 from keras_cnns.ops import label_maps
 from keras_cnns.segmentation import grid_boxes, segment, segment_boxes
 from keras_cnns.segmentation.palette import palette
-from keras_cnns.segmentation.segment import overlay, pixels_of, write_segmentation
+from keras_cnns.segmentation.segment import overlay, write_segmentation
 
 
 def colour_network(size=(None, None)):

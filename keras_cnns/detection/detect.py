@@ -1,0 +1,87 @@
+"""What is in photographs, and where: the last step of every detector of this library."""
+
+import colorsys
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from keras_cnns.detection.selective_search import selective_search
+from keras_cnns.layers import Preprocessing
+from keras_cnns.layers.preprocessing import list_of_images, pixels_of
+from keras_cnns.ops import detections
+
+PROPOSALS = 2000  # of an image, at most: R-CNN, section 2.2
+
+
+def detect(model, images, preprocessing=None, proposals=None, iou_threshold=0.3, score_threshold=0.05, max_outputs=100):
+    """Return what is found in each image, best first: [{"boxes" `(n, 4)`, "scores" `(n,)`, "labels" `(n,)`}].
+
+    Boxes are in the image's own pixels, float32; labels are numbered from 0, without the background, int32.
+
+    Args:
+        model: a detector of an image and boxes, with logits and deltas, such as `fast_rcnn`.
+        images: a list of photographs, each of any size: paths, PIL images of any mode, or uint8 arrays
+            `(height, width)`, `(height, width, 1)` or `(height, width, 3)`.
+        preprocessing: a `Preprocessing` layer that does not cut, as the network was trained with; by default images
+            keep their size and values from 0 to 255.
+        proposals: for each image `(R, 4)`, in its pixels; by default the first 2,000 boxes of its selective search.
+        iou_threshold, score_threshold, max_outputs: as in `keras_cnns.ops.detections`.
+
+    Raises:
+        ValueError: a single image in place of a list, a file that is no image, an array of another kind, proposals of
+            another number of images or of another shape, preprocessing that cuts, a network of another kind.
+    """
+    check_detector(model)
+    preprocessing = preprocessing or Preprocessing(None)
+    if preprocessing.size[0] is not None:
+        raise ValueError(f"preprocessing gives {preprocessing.size} pixels; to detect, its size must be None.")
+    images = list_of_images(images)
+    if proposals is not None and len(proposals) != len(images):
+        raise ValueError(
+            f"there are proposals of {len(proposals)} images and {len(images)} images; each needs its own."
+        )
+    found = []
+    for number, image in enumerate(images):
+        pixels = pixels_of(image, model.inputs[0].shape[-1])
+        boxes = selective_search(pixels)[:PROPOSALS] if proposals is None else np.float32(proposals[number])
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise ValueError(f"the proposals of image {number} have the shape {boxes.shape}; it must be (boxes, 4).")
+        prepared = preprocessing(pixels[None])
+        scale = np.tile(np.array(prepared.shape[2:0:-1]) / pixels.shape[1::-1], 2).astype("float32")
+        logits, deltas = model([prepared, (boxes * scale)[None]], training=False)
+        settings = (iou_threshold, score_threshold, max_outputs)
+        *best, count = detections(logits[0], deltas[0], boxes, pixels.shape[:2], *settings)
+        best = (each[:count].numpy() for each in best)
+        found.append(dict(zip(("boxes", "scores", "labels"), best, strict=True)))
+    return found
+
+
+def check_detector(model):
+    """Raise `ValueError` unless a network gives logits and four deltas a class from an image and boxes."""
+    inputs = [tuple(each.shape) for each in getattr(model, "inputs", None) or []]
+    outputs = [tuple(each.shape) for each in getattr(model, "outputs", None) or []]
+    if [len(each) for each in inputs] != [4, 3] or [len(each) for each in outputs] != [3, 3]:
+        raise ValueError(f"{model.name} gives {outputs} from {inputs}; it must detect, as fast_rcnn does.")
+
+
+def draw_boxes(image, found, labels):
+    """Return an image with boxes and their names drawn on it, the scores after them if there are any, as a PIL image.
+
+    Args:
+        image: uint8 `(height, width, 3)`.
+        found: {"boxes", "labels"[, "scores"]}, as `detect` returns it for an image.
+        labels: names of the classes.
+    """
+    picture = Image.fromarray(image)
+    draw, width = ImageDraw.Draw(picture), max(round(min(picture.size) / 200), 1)
+    scores = found.get("scores", [None] * len(found["boxes"]))
+    rows = list(zip(found["boxes"].tolist(), found["labels"].tolist(), scores, strict=True))
+    for box, label, score in reversed(rows):  # the best on top
+        hue = (0.61803398875 * label) % 1  # far apart for neighbours
+        colour = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.9, 1.0))
+        draw.rectangle([box[0], box[1], max(box[2] - 1, box[0]), max(box[3] - 1, box[1])], outline=colour, width=width)
+        text = labels[label] if score is None else f"{labels[label]} {score:.2f}"
+        place = draw.textbbox((box[0] + width, box[1] + width), text)
+        draw.rectangle(place, fill="black")
+        draw.text(place[:2], text, fill=colour)
+    return picture
