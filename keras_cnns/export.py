@@ -153,6 +153,9 @@ def write_saved_model(model, path, preprocessing, labels, channels):
     def from_images(images):
         return answer(network(preprocessing(images)), labels, tf.shape(images)[1:3])
 
+    def prepare(encoded):
+        return preprocessing(decode(encoded, channels)[None])[0]
+
     pixels = len(model.outputs[0].shape) == 4
 
     @tf.function(input_signature=[tf.TensorSpec((1 if pixels else None,), tf.string, "bytes")], autograph=False)
