@@ -78,7 +78,7 @@ def detector_scores(model, images, metric="area", count=None, **settings):
     @tf.function(input_signature=specs)
     def found(image, boxes):
         logits, deltas = model([image, boxes[None]], training=False)
-        return detections(logits[0], deltas[0], boxes, tf.shape(image)[1:3], **settings)
+        return detections(logits[0], deltas[0], boxes, tf.unstack(tf.shape(image)[1:3]), **settings)
 
     stride = max(len(images) // count, 1) if count else 1
     batches, total = images.batches(1).shard(stride, 0), -(-len(images) // stride)
