@@ -51,13 +51,17 @@ def delta_statistics(images):
 
     images: with proposals, as `searched` gives them; the objects are among the boxes.
     """
-    deltas = [np.zeros((0, 4), "float32")]
-    for _, name, _, label in tqdm(images.records(), "means of the deltas", len(images), unit=" images", leave=False):
+
+    def deltas_of(index, name, image, label):
         objects, proposals = objects_and_proposals(images.mask(name, None, label))
-        candidates = tf.concat([proposals, objects[:, :4]], axis=0)
-        best, index = best_matches(candidates, objects[:, :4])
+        boxes = objects[:, :4]
+        candidates = tf.concat([proposals, boxes], axis=0)
+        best, own = best_matches(candidates, boxes)
         there = best >= 0.5
-        deltas.append(encode_boxes(tf.gather(objects[:, :4], index[there]), candidates[there]).numpy())
+        return encode_boxes(tf.gather(boxes, own[there]), candidates[there])
+
+    each = images.records().map(deltas_of, num_parallel_calls=tf.data.AUTOTUNE)  # eagerly it takes many times as long
+    deltas = list(tqdm(each.as_numpy_iterator(), "means of the deltas", len(images), unit=" images", leave=False))
     deltas = np.concatenate(deltas).astype("float64")
     if not len(deltas):
         raise ValueError(f"{images.name} has no object to learn from.")

@@ -31,6 +31,7 @@ from reproductions.segmentation import start_from
 TABLE_4 = {"vgg16": 66.9, "alexnet": 57.1}  # mAP, %, VOC 2007
 WITH_SVD = 66.6  # of VGG-16: section 4.4
 FROZEN = {"vgg16": ("conv1_", "conv2_"), "alexnet": ("conv1",)}  # section 4.5
+SMOKE_IMAGES = 16
 EVERY_EPOCH = 250  # test images after an epoch; all of them at the end
 
 
@@ -38,6 +39,8 @@ def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/p
     check_choice("--trunk", trunk, tuple(TABLE_4))
     train, test = run.boxes(("voc/2007",), ("voc/2007",))
     folder = run.out / "proposals" if run.smoke else proposals_dir
+    if run.smoke:
+        train, test = train.take(SMOKE_IMAGES), test.take(SMOKE_IMAGES)
     train, test = (searched(images, folder, proposals) for images in (train, test))
     if proposals != 2000:
         run.departures.append(f"{proposals:,} boxes an image instead of 2,000")
