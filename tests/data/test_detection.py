@@ -413,7 +413,7 @@ def test_what_a_step_learns_from_is_drawn_by_seed_and_epoch(proposed):
     def wider(pair, key):
         image, rows = pair
         wide = tf.cast(28 * tf.math.count_nonzero(rows[:, 4] == -2), tf.int32)  # by the number of its proposals
-        return tf.pad(tf.ensure_shape(image, (None, None, 3)) + 1, [(0, 0), (0, wide), (0, 0)]), rows
+        return tf.pad(tf.maximum(tf.ensure_shape(image, (None, None, 3)), 1), [(0, 0), (0, wide), (0, 0)]), rows
 
     drawing = proposed.each(wider, draw_rois(count=6, foreground=0.5)).padded()
 
