@@ -53,7 +53,7 @@ def draw(record, path):
             label = f"{name.replace('-', ' ')}, {runs[0]['model']['parameters']:,} parameters"
             band(axes, runs, "test_error", color=f"C{number}", label=f"{label}, test")
             band(axes, runs, "training_error", color=f"C{number}", linestyle="--", label="training")
-        axes.set(xlabel="steps", ylim=(30, 95))  # 90 is chance
+        axes.set(xlabel="steps", ylim=(10, 95))  # 90 is chance
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     left.set(ylabel="error, %", title="depth (paper, ImageNet: top-5 error 10.4, 9.9, 8.8 %)")
