@@ -31,7 +31,7 @@ from reproductions.segmentation import start_from
 TABLE_4 = {"vgg16": 66.9, "alexnet": 57.1}  # mAP, %, VOC 2007
 WITH_SVD = 66.6  # of VGG-16: section 4.4
 FROZEN = {"vgg16": ("conv1_", "conv2_"), "alexnet": ("conv1",)}  # section 4.5
-SMOKE_IMAGES = 16
+SMOKE_IMAGES = 48, 8  # of the training, once each, and of the tests
 EVERY_EPOCH = 250  # test images after an epoch; all of them at the end
 
 
@@ -40,7 +40,7 @@ def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/p
     train, test = run.boxes(("voc/2007",), ("voc/2007",))
     folder = run.out / "proposals" if run.smoke else proposals_dir
     if run.smoke:
-        train, test = train.take(SMOKE_IMAGES), test.take(SMOKE_IMAGES)
+        train, test = (images.take(count) for images, count in zip((train, test), SMOKE_IMAGES, strict=True))
     train, test = (searched(images, folder, proposals) for images in (train, test))
     if proposals != 2000:
         run.departures.append(f"{proposals:,} boxes an image instead of 2,000")
@@ -56,10 +56,10 @@ def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/p
     shorter, longest = (168, 168) if run.smoke else (600, 1000)
     prepare = scale_objects(shorter, longest), image_alone(subtract_mean(MEAN))
     test, preprocessing = test.each(*prepare), Preprocessing(None, shorter, MEAN, longest_side=longest)
-    final_tests = {"voc": lambda model: scores(model, test, run.smoke)}
+    final_tests = {"voc": lambda model: scores(model, test)}
     claims = [ap_claim(f"Fast R-CNN, {trunk}, on VOC 2007", "voc_map", TABLE_4[trunk], "B6")]
     if trunk == "vgg16":
-        final_tests["svd"] = lambda model: scores(truncated_svd(model), test, run.smoke)
+        final_tests["svd"] = lambda model: scores(truncated_svd(model), test)
         claims.append(ap_claim("the same with truncated SVD", "svd_map", WITH_SVD, "B6"))
     return Recipe(
         model=model,
@@ -77,7 +77,7 @@ def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/p
         final_tests=final_tests,
         claims=claims,
         deviations=[*deviations_told, *DEVIATIONS],
-        test_figures=lambda model, _: scores(model, test, run.smoke, EVERY_EPOCH),
+        test_figures=lambda model, _: scores(model, test, EVERY_EPOCH),
         curve="map",
         examples=partial(save_detections, preprocessing=preprocessing),
     )
@@ -90,8 +90,8 @@ DEVIATIONS = [
 ]
 
 
-def scores(model, images, smoke, count=None):
-    return detector_scores(model, images, "11-point", 8 if smoke else count)
+def scores(model, images, count=None):
+    return detector_scores(model, images, "11-point", count)
 
 
 if __name__ == "__main__":
