@@ -8,6 +8,7 @@ from keras_cnns.ops.boxes import (
     intersection_over_foreground,
     iou,
 )
+from keras_cnns.ops.decoding import decode_colour
 from keras_cnns.ops.nms import (
     batched_non_max_suppression,
     non_max_suppression,
@@ -24,6 +25,7 @@ __all__ = [
     "batched_non_max_suppression",
     "clip_boxes",
     "decode_boxes",
+    "decode_colour",
     "encode_boxes",
     "generalised_iou",
     "intersection_over_foreground",
