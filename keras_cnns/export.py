@@ -13,7 +13,7 @@ from keras_cnns.arguments import check_choice
 from keras_cnns.files import reason, sync
 from keras_cnns.folding import fold_batch_normalization
 from keras_cnns.layers import Preprocessing
-from keras_cnns.ops import detections, label_maps
+from keras_cnns.ops import decode_colour, detections, label_maps
 
 TOP = 5
 LARGEST = 2_000_000_000  # bytes of weights: a SavedModel's graph must stay below 2 GiB
@@ -248,10 +248,8 @@ def graph_of(model, specs):
 
 
 def decode(encoded, channels):
-    image = tf.ensure_shape(tf.io.decode_image(encoded, 3, expand_animations=False), (None, None, 3))
-    if channels == 1:  # the decoder makes grey of some formats only
-        image = tf.image.rgb_to_grayscale(image)
-    return image
+    image = decode_colour(encoded)
+    return tf.image.rgb_to_grayscale(image) if channels == 1 else image
 
 
 def write_onnx(model, path, preprocessing, labels, channels):

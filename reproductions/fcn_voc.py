@@ -4,9 +4,10 @@
     python -m reproductions.fcn_voc --data-dir DIR --skips 16s --initial runs/fcn32s --out runs/fcn16s
     python -m reproductions.fcn_voc --data-dir DIR --skips 8s --initial runs/fcn16s --out runs/fcn8s
 
-Paper: mean IU 59.4, 62.4 and 62.7 % on 736 val images of VOC 2011, 89.1, 90.0 and 90.3 % of the pixels right, after
-175 epochs of 8,498 images. `--schedule reference` is that of the authors' release (one image a step, the loss summed,
-momentum 0.99, 100,000 steps; 63.6, 65.0 and 65.5 %). `--trunk alexnet` and `googlenet` are 32s of Table 1.
+Paper: mean IU 59.4, 62.4 and 62.7 % on 736 val images of VOC 2011, 89.1, 90.0 and 90.3 % of the pixels right, of 8,498
+for training; "at least 175 epochs" is said of Table 1's networks (section 4.1). `--schedule reference` is that of the
+authors' release (one image a step, the loss summed, momentum 0.99, 100,000 steps; 63.6, 65.0 and 65.5 %). `--trunk
+alexnet` and `googlenet` are 32s of Table 1.
 DIR holds VOC2012, or it is downloaded there. `--train-list trainaug --train-masks SegmentationClassAug` are the masks
 of Hariharan et al. as PNG files beside VOC's, which the paper's images include, and `--test-list seg11valid` its test's
 list, both to be put into that folder. Wants a GPU.
@@ -70,6 +71,7 @@ def recipe(
         deviations += [
             f"images are padded to {side}x{side} pixels with the mean colour, void in the masks, to train on several",
             "the loss is averaged image by image",
+            *([] if finer else ["175 epochs; the paper trains until it converges, at least so many"]),
             *(["58 epochs, a third of those of FCN-32s, as of the days; none are printed"] if finer else []),
             *(["the learning rate falls to a hundredth once more; it is printed for FCN-16s"] if finer == 2 else []),
         ]

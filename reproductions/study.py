@@ -18,6 +18,8 @@ from keras_cnns.files import whole
 from reproductions.record import measured, publish
 
 SEEDS = 3
+# What a test gives, of a classifier or of a network that labels every pixel, and what a study calls it.
+TESTED = {"top1_error": "test_error", **{name: name for name in ("pixel_accuracy", "mean_accuracy", "mean_iu")}}
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def summary(name, folder, study, options):
         {
             "step": row["step"],
             "training_error": round(100 * (1 - row["accuracy"]), 2),
-            "test_error": round(row["test_top1_error"], 2),
+            **{kept: round(row[f"test_{name}"], 2) for name, kept in TESTED.items() if f"test_{name}" in row},
             "loss": round(row["loss"], 4),
         }
         for row in record["epochs"]
@@ -167,6 +169,11 @@ def training_error(run):
 def test_error(run):
     """In %, after the last step."""
     return run["epochs"][-1]["test_error"]
+
+
+def final(figure):
+    """A function from a run to a figure of its last test."""
+    return lambda run: run["epochs"][-1][figure]
 
 
 def band(axes, runs, figure, **look):

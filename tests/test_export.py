@@ -104,6 +104,7 @@ def test_grey_transparent_deep_and_printed_images(tmp_path):
     grey, smooth = noise(8, 8), np.repeat(np.arange(0, 256, 4, "uint8").reshape(8, 8, 1), 3, axis=-1) // (1, 2, 3)
     three = np.repeat(grey[..., None], 3, axis=-1)
     colour = smooth.astype("uint8")
+    few = np.uint8(three // 100 * (51, 102, 0))  # of the palette that Pillow brings images to
     files = {
         "grey PNG": (encoded(grey, "PNG"), three),
         "grey and alpha PNG": (encoded(grey, "PNG", "LA"), three),
@@ -111,6 +112,8 @@ def test_grey_transparent_deep_and_printed_images(tmp_path):
         "RGBA PNG": (encoded(colour, "PNG", "RGBA"), colour),
         "16-bit PNG": (encoded(grey.astype("uint16") * 256, "PNG"), three),
         "GIF": (encoded(grey, "GIF"), three),
+        "BMP": (encoded(colour, "BMP"), colour),
+        "BMP with a table": (encoded(few, "BMP", "P"), few),
         "grey JPEG": (encoded(colour[..., 0], "JPEG", quality=90), np.repeat(colour[..., :1], 3, axis=-1)),
         "CMYK JPEG": (encoded(colour, "JPEG", "CMYK", quality=90), colour),
     }

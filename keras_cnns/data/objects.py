@@ -73,7 +73,8 @@ def read_object(name, image, row):
 
 
 def object_crop(side=250, context=1.2, alone=True, overlap=None):
-    """Cut an object's box, `context` times as large, out of an image and scale it to `side` x `side`: section 4.2.
+    """Cut an object's box, `context` times as large, out of an image and scale it to `side` x `side`: sections 4.2
+    and 6.1 (1.2, 250).
 
     A function of ((image, mask), key) as `voc_objects` gives them; of the mask `(side, side)` remains. Beyond the image
     there is black, and void in the mask.

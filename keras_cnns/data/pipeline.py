@@ -9,6 +9,7 @@ from tqdm import tqdm
 from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import Cut
 from keras_cnns.data.random import example_keys, fold, permutation
+from keras_cnns.ops import decode_colour
 
 AT_ONCE = 8  # images that one thread decodes in a row
 DCT = {"fast": "INTEGER_FAST", "accurate": "INTEGER_ACCURATE"}
@@ -210,21 +211,15 @@ def decode(image, channels, dct):
     return image
 
 
-GREYS = bytes(part for level in range(256) for part in (level, level, level, 0))
-
-
 def decode_other(encoded, channels):
-    """As `decode`, of what is no JPEG. A BMP with a table of colours is refused: TensorFlow takes the entries' numbers
-    for levels of grey, which is right only where the table is that of the greys.
-    """
-
-    def misread():
-        bits = tf.io.decode_raw(tf.strings.substr(encoded, 28, 1), tf.uint8)[0]
-        return (bits <= 8) & (tf.strings.substr(encoded, 54, 1024) != GREYS)
-
-    wrong = tf.cond(tf.strings.substr(encoded, 0, 2) == b"BM", misread, lambda: False)
-    with tf.control_dependencies([tf.debugging.Assert(~wrong, ["a BMP with a table of colours"])]):
-        return tf.io.decode_image(tf.identity(encoded), channels, expand_animations=False)
+    """As `decode`, of what is no JPEG."""
+    if channels == 3:
+        return decode_colour(encoded)
+    return tf.cond(  # TensorFlow makes grey of a PNG alone
+        tf.strings.substr(encoded, 0, 4) == b"\x89PNG",
+        lambda: tf.io.decode_png(encoded, channels),
+        lambda: tf.image.rgb_to_grayscale(decode_colour(encoded)),
+    )
 
 
 def decode_and_cut(encoded, channels, dct, cut, key):

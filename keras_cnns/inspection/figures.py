@@ -71,7 +71,7 @@ def strongest_patches(subject, layer, features=None, count=12):
     never = f" {dead} of its {len(strongest.values)} features are active nowhere." if dead else ""
     return figure, (
         f"Fig. 2, {subject.model.name}, {layer}: {len(features)} of {len(strongest.values)} features, of each the "
-        f"{chosen.shape[1]} strongest activations over {len(subject.images):,} images, at most one an image: left "
+        f"{chosen.shape[1]} strongest activations over {subject.count:,} images, at most one an image: left "
         "projected back to the pixels, right the patches that the unit sees. Above each its number, and the "
         f"commonest class of the images.{never} {ENHANCED}"
     )
@@ -80,21 +80,20 @@ def strongest_patches(subject, layer, features=None, count=12):
 def evolution(subject, layer, checkpoints, features=None, count=6):
     """Fig. 4: the strongest activation of features over the images, after more and more of the training.
 
-    checkpoints: list of (words, values of the model's variables), in order.
+    checkpoints: list of (words, function without arguments that reads the values of the model's variables), in order.
+        Each is read twice, so that there is never more than one of them in memory.
     """
     own = [variable.numpy() for variable in subject.model.variables]
     found = []
     try:
-        for words, values in tqdm(checkpoints, desc="checkpoints", unit=""):
-            for variable, value in zip(subject.model.variables, values, strict=True):
-                variable.assign(value)
-            found.append((words, strongest_of(subject, layer, 1), values))
+        for words, read in tqdm(checkpoints, desc="checkpoints", unit=""):
+            assign(subject.model, read())
+            found.append((words, strongest_of(subject, layer, 1), read))
         features = chosen_features(found[-1][1], features, count)
         picked = subject.pick([strongest.images[features, 0] for _, strongest, _ in found])
         panels = []
-        for _, strongest, values in found:
-            for variable, value in zip(subject.model.variables, values, strict=True):
-                variable.assign(value)
+        for _, strongest, read in found:
+            assign(subject.model, read())
             pixels = np.stack([picked[number][0] for number in strongest.images[features, 0]])
             places = strongest.places[features, 0]
             projected = project_all(subject, layer, subject.inputs(pixels), features, places)
@@ -106,8 +105,7 @@ def evolution(subject, layer, checkpoints, features=None, count=6):
                 ]
             )
     finally:
-        for variable, value in zip(subject.model.variables, own, strict=True):
-            variable.assign(value)
+        assign(subject.model, own)
     figure, axes = grid(len(features), len(found), width=0.3 + 0.85 * len(found), height=0.3 + 1.6 * len(features))
     for column, (words, *_) in enumerate(found):
         axes[0, column].set_title(words, size=9)
@@ -122,9 +120,14 @@ def evolution(subject, layer, checkpoints, features=None, count=6):
     jumps = f" From one column to the next that is so of {', '.join(moves)} % of the active features." if moves else ""
     return figure, (
         f"Fig. 4, {subject.model.name}, {layer}: the strongest activation of {len(features)} features over "
-        f"{len(subject.images):,} images at checkpoints of the training, projected back, above the patch of the image "
+        f"{subject.count:,} images at checkpoints of the training, projected back, above the patch of the image "
         f"that it comes from; a jump means that another image has become the strongest.{jumps} {ENHANCED}"
     )
+
+
+def assign(model, values):
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.assign(value)
 
 
 def invariances(subject, count=5):
@@ -217,7 +220,7 @@ def filters(subject, other=None):
     return figure, (
         f"Fig. 6: above the filters of the first layer, all of a network with one contrast, dead ones crossed ("
         f"{'; '.join(found)}; dead: active at most at {100 * DEAD:.0f} % of the strongest on any of "
-        f"{len(subject.images):,} images); below the strongest activation of each of the second convolution's features "
+        f"{subject.count:,} images); below the strongest activation of each of the second convolution's features "
         f"(the 100 strongest), projected back. {ENHANCED}"
     )
 
@@ -228,16 +231,18 @@ def occlusions(subject, layer, count=6):
     strongest = strongest_of(subject, layer, 4)
     titles = ("image", "activity of feature", "the feature", "probability of the class", "most probable class")
     figure, axes = grid(len(examples), 5, width=10.4, height=2.05 * len(examples))
+    size = max(min(subject.shape[:2]) // 3, 1)
+    covered, others = [], []
+    for pixels, _, number in tqdm(examples, desc="covered images", unit=""):
+        covered.append(occlusion(subject.model, layer, subject.inputs(pixels[None])[0], size))
+        others.append([n for n in strongest.images[covered[-1].feature] if n != number][:3])
+    picked = subject.pick([n for each in others for n in each])
     seen = []
-    for row, (pixels, label, number) in enumerate(tqdm(examples, desc="covered images", unit="")):
+    for row, ((pixels, label, _), result) in enumerate(zip(examples, covered, strict=True)):
         (image,) = subject.inputs(pixels[None])
-        size = max(min(subject.shape[:2]) // 3, 1)
-        result = occlusion(subject.model, layer, image, size)
         probability, named = result.probabilities[..., label], result.probabilities.argmax(-1)
-        others = [n for n in strongest.images[result.feature] if n != number][:3]
-        at = [list(strongest.images[result.feature]).index(n) for n in others]
-        picked = subject.pick(others)
-        inputs = np.stack([image, *(subject.inputs(picked[n][0][None])[0] for n in others)])
+        at = [list(strongest.images[result.feature]).index(n) for n in others[row]]
+        inputs = np.stack([image, *(subject.inputs(picked[n][0][None])[0] for n in others[row])])
         projected = project_all(subject, layer, inputs[:1], result.feature)
         if at:
             places = strongest.places[result.feature, at]

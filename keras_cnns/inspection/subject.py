@@ -10,6 +10,7 @@ from keras_cnns.data import Images, digits, tfds_images
 from keras_cnns.data.sources import SUFFIXES
 from keras_cnns.layers import Preprocessing
 
+NAMED = 10  # files told by name at most
 PIXELS_AT_ONCE = 2**19  # of the network's input: 512 images of CIFAR, 10 of ImageNet
 
 
@@ -45,10 +46,15 @@ class Subject:
     def shape(self):
         return (*self.preprocessing.size, self.model.inputs[0].shape[-1])
 
+    @property
+    def count(self):
+        """The number of images, less those that could not be decoded so far."""
+        return len(self.images) - len(self.images.corrupt)
+
     def batches(self, what):
         """The (pixels, labels) of batches: float32 from 0 to 255 at the network's size, -1 for a label not known."""
         size = max(PIXELS_AT_ONCE // (self.shape[0] * self.shape[1]), 1)
-        with tqdm(total=len(self.images), desc=what, unit=" images") as bar:
+        with tqdm(total=self.count, desc=what, unit=" images") as bar:
             for pixels, labels in self.images.batches(size):
                 yield np.float32(pixels), self.numbers[labels.numpy()]
                 bar.update(len(pixels))
@@ -62,12 +68,16 @@ class Subject:
         return inputs / np.float32(self.preprocessing.scale) + self.preprocessing.mean
 
     def pick(self, numbers):
-        """A dict from numbers of images to (pixels, label)."""
-        wanted, seen, picked = set(np.ravel(numbers).tolist()), 0, {}
+        """A dict from numbers of images to (pixels, label). No more is read than that takes."""
+        wanted, seen, picked = set(np.ravel(numbers).astype(int).tolist()), 0, {}
+        if not wanted:
+            return picked
         for pixels, labels in self.batches("the chosen images"):
             here = wanted.intersection(range(seen, seen + len(pixels)))
             picked.update((number, (pixels[number - seen], labels[number - seen])) for number in here)
             seen += len(pixels)
+            if len(picked) == len(wanted):
+                break
         return picked
 
 
@@ -109,8 +119,11 @@ def images_below(folder, channels):
     paths = [file for file in files if file.suffix.lower() in SUFFIXES]
     if not paths:
         raise ValueError(f"{root} has no images; the endings are {', '.join(SUFFIXES)}.")
-    if others := len(files) - len(paths):
-        tqdm.write(f"left out: {others} files of {root} with other endings than {', '.join(SUFFIXES)}")
+    if others := [file for file in files if file.suffix.lower() not in SUFFIXES]:
+        shown = [str(file.relative_to(root)) for file in others[:NAMED]]
+        more = [f"{len(others) - NAMED:,} more"] if len(others) > NAMED else []
+        endings = f"their endings are not {', '.join(SUFFIXES)}"
+        tqdm.write(f"left out of {root}: {', '.join([*shown, *more])}; {endings}")
     names = sorted({path.parent.name for path in paths})
     labels = [names.index(path.parent.name) for path in paths]
 

@@ -95,7 +95,7 @@ def load(source, images, data_dir):
 
 
 def checkpoints_of(source, model):
-    """Some checkpoints of a run, ever further apart, as (words, values of the model's variables)."""
+    """Some checkpoints of a run, ever further apart, as (words, function that reads the model's variables)."""
     folder, record = Path(source) / "checkpoints", Path(source) / "record.json"
     steps = sorted(int(file.stem.removeprefix("step-")) for file in folder.glob("step-*.index"))
     epochs = {row["step"]: row["epoch"] for row in json.loads(record.read_text())["epochs"]} if record.exists() else {}
@@ -108,10 +108,10 @@ def checkpoints_of(source, model):
 
 
 def values(checkpoint, model):
-    """The values of a model's variables in a checkpoint of `training.Checkpoints`, which numbers them from v0 on."""
+    """A function that reads a model's variables from a checkpoint of `training.Checkpoints`, numbered from v0 on."""
     reader = tf.train.load_checkpoint(str(checkpoint))
     shapes = reader.get_variable_to_shape_map()
     names = [f"v{number}/.ATTRIBUTES/VARIABLE_VALUE" for number in range(len(model.variables))]
     if any(shapes.get(n) != list(v.shape) for n, v in zip(names, model.variables, strict=True)):
         raise ValueError(f"{checkpoint} holds another network than {model.name}, or one with auxiliary heads.")
-    return [reader.get_tensor(name) for name in names]
+    return lambda: [reader.get_tensor(name) for name in names]

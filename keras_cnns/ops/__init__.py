@@ -9,6 +9,7 @@ from keras_cnns.ops.boxes import (
     intersection_over_foreground,
     iou,
 )
+from keras_cnns.ops.decoding import decode_colour
 from keras_cnns.ops.detections import detections
 from keras_cnns.ops.nms import (
     batched_non_max_suppression,
@@ -31,6 +32,7 @@ __all__ = [
     "cell_objects",
     "clip_boxes",
     "decode_boxes",
+    "decode_colour",
     "detections",
     "encode_boxes",
     "generalised_iou",

@@ -25,7 +25,8 @@ def deconvnet(input_shape=(224, 224, 3), classes=21, fc_filters=4096, name="deco
     Raises:
         ValueError: an input too small, or no class.
 
-    Source: section 3.1 and Fig. 2 (VGG-16 and its mirror image, normalised after every layer), 4.2 (initialisation).
+    Source: section 3.1 and Fig. 2 (VGG-16 and its mirror image), 4.1 (normalised after every layer), 6.1
+    (initialisation).
     """
     check_input_shape(input_shape, smallest=193, free=True)  # pool5 leaves fc6 its 7x7
     check_classes(classes)

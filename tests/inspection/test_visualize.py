@@ -1,14 +1,18 @@
 """Figures, the images they are made of, and the page: on a network that names the strongest of red, green and blue."""
 
+import gc
 import json
+import weakref
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 from PIL import Image
 
 from keras_cnns.inspection import figure_parts, figures
+from keras_cnns.inspection import subject as subject_module
 from keras_cnns.inspection.figure_parts import boxes, chosen_examples, majority
 from keras_cnns.inspection.subject import Subject, find_images
 from keras_cnns.inspection.tiles import crossed, framed, mosaic, save, signed, write_page
@@ -140,6 +144,7 @@ def test_images_of_every_mode_come_as_they_are_and_damaged_ones_are_named(tmp_pa
         "5_one_bit.png": (Image.fromarray(grey > 100), np.stack([(grey > 100) * 255] * 3, -1)),
         "6_bitmap.bmp": (Image.fromarray(colour), colour),
         "6_grey.bmp": (Image.fromarray(grey), np.stack([grey] * 3, -1)),
+        "6_with_table.bmp": (Image.fromarray(colour // 100 * 100).quantize(64), colour // 100 * 100),
     }
     for name, (picture, _) in pictures.items():
         picture.save(tmp_path / name)
@@ -149,22 +154,29 @@ def test_images_of_every_mode_come_as_they_are_and_damaged_ones_are_named(tmp_pa
     large.convert("CMYK").save(tmp_path / "7_of_four_inks.jpg")
     (tmp_path / "8_truncated.jpg").write_bytes((tmp_path / "7_whole.jpg").read_bytes()[:2000])
     (tmp_path / "9_truncated.png").write_bytes((tmp_path / "7_whole.png").read_bytes()[:800])
-    Image.fromarray(colour // 100 * 100).quantize(64).save(tmp_path / "9_with_table.bmp")
+    Image.fromarray(grey > 100).save(tmp_path / "9_one_bit.bmp")
     (tmp_path / "notes.txt").write_text("none")
     (tmp_path / ".hidden.png").write_text("none")
     images = find_images(tmp_path, 3)
     subject = Subject(colour_network(), Preprocessing(16), None, images)
     pixels = np.concatenate([batch for batch, _ in subject.batches("test")])
-    assert pixels.shape == (11, 16, 16, 3)
+    assert pixels.shape == (12, 16, 16, 3) and (len(subject.images), subject.count) == (15, 12)
     for ours, (name, (_, expected)) in zip(pixels, pictures.items(), strict=False):
         np.testing.assert_array_equal(ours, expected, name)
     printed = capsys.readouterr()
-    assert "left out: 1 files of" in printed.out
-    for name in ("8_truncated.jpg", "9_truncated.png", "9_with_table.bmp"):
+    assert f"left out of {tmp_path}: notes.txt; their endings are not .jpg, " in printed.out
+    for name in ("8_truncated.jpg", "9_truncated.png", "9_one_bit.bmp"):
         assert f"{tmp_path / name} cannot be decoded" in printed.err
     picked = subject.pick([6, 2])
     np.testing.assert_array_equal(picked[6][0], colour)
     assert set(picked) == {6, 2} and picked[2][1] == -1
+    assert "over 12 images" in figures.strongest_patches(subject, "conv2")[1]
+    for number in range(12):
+        (tmp_path / f"{number:02}.csv").touch()
+    find_images(tmp_path, 3)
+    assert "00.csv, 01.csv, 02.csv, 03.csv, 04.csv, 05.csv, 06.csv, 07.csv, 08.csv, 09.csv, 3 more" in (
+        capsys.readouterr().out
+    )
 
 
 def test_a_folders_labels_are_those_of_the_network_by_name(subject, photographs):
@@ -285,8 +297,8 @@ def test_checkpoints_are_the_weights_they_were(run):
     model = keras.models.load_model(run / "model.keras")
     found = checkpoints_of(run, model)
     assert [words for words, _ in found] == ["epoch 1", "step 20", "epoch 2"]
-    for times, (_, values) in zip((1, 2, 3), found, strict=True):
-        for value, variable in zip(values, model.variables, strict=True):
+    for times, (_, read) in zip((1, 2, 3), found, strict=True):
+        for value, variable in zip(read(), model.variables, strict=True):
             np.testing.assert_allclose(value, times * np.asarray(variable))
     with pytest.raises(ValueError, match="step-10 holds another network than other"):
         checkpoints_of(run, keras.Sequential([keras.Input((2,)), layers.Dense(1)], name="other"))
@@ -299,6 +311,40 @@ def test_the_evolution_leaves_the_network_as_it_was(subject, run):
     assert "so of 0, 0 % of the active features" in caption
     for old, new in zip(before, subject.model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_one_checkpoint_at_a_time_is_in_memory(subject):
+    alive = weakref.WeakSet()
+
+    class Values(list):
+        """A list that can be watched."""
+
+        __hash__ = object.__hash__
+
+    def read():
+        gc.collect()
+        assert not alive
+        values = Values(subject.model.get_weights())
+        alive.add(values)
+        return values
+
+    figures.evolution(subject, "conv2", [("first", read), ("second", read), ("third", read)], count=1)
+
+
+def test_the_images_are_read_once_for_all_examples(subject, monkeypatch):
+    read, batches = [], Subject.batches
+    monkeypatch.setattr(Subject, "batches", lambda self, what: read.append(what) or batches(self, what))
+    figures.occlusions(subject, "conv2", count=3)
+    assert read == ["examples", "colours, conv2", "the chosen images"]
+
+
+def test_no_more_images_are_read_than_it_takes(subject, monkeypatch):
+    monkeypatch.setattr(subject_module, "PIXELS_AT_ONCE", 2 * 16 * 16)  # batches of two
+    read = []
+    monkeypatch.setattr(subject.images, "batches", lambda size: (read.append(n) or each for n, each in enumerate(kept)))
+    kept = [(np.full((2, 16, 16, 3), n), tf.zeros(2, tf.int64)) for n in range(5)]
+    assert subject.pick([3, 0])[3][0].max() == 1 and read == [0, 1]
+    assert subject.pick([]) == {} and read == [0, 1]
 
 
 def test_a_decision_is_compared_on_what_there_is(subject):

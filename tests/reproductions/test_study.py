@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from reproductions import study
+from reproductions.report import several
 from reproductions.study import Difference, Study, Training
 
 CLAIM = Difference("X1", "deep is worse, points", "deep", "flat", study.test_error, margin=1.0)
@@ -100,6 +101,18 @@ def test_a_study_that_was_stopped_goes_on_where_it_was(called, tmp_path):
     assert {(run["name"], run["seed"], run["measured"]["from"]) for run in record["runs"]} == {
         (name, seed, f"{name}-{seed}") for name in trainings for seed in range(3)
     }
+
+
+def test_a_network_that_labels_pixels_is_known_by_its_scores(tmp_path):
+    scores = {"test_pixel_accuracy": 80.004, "test_mean_accuracy": 60.0, "test_mean_iu": 40.0, "test_iu_sky": 90.0}
+    record = RECORD | {"seed": 0, "epochs": [{"step": 20, "accuracy": 0.75, "loss": 1.0, **scores}]}
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    run = study.summary("some", tmp_path, Study("small", "About.", {}, []), None)
+    figures = {"pixel_accuracy": 80.0, "mean_accuracy": 60.0, "mean_iu": 40.0}
+    assert run["epochs"] == [{"step": 20, "training_error": 25.0, "loss": 1.0, **figures}]
+    assert study.final("mean_accuracy")(run) == 60.0
+    header, _, row, *_ = several([run]).splitlines()
+    assert "mean IU, %" in header and "test error" not in header and "| 25.00 | 40.00 |" in row
 
 
 def test_only_the_finalists_get_more_seeds(called, tmp_path):
