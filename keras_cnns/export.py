@@ -174,14 +174,15 @@ def write_saved_model(model, path, preprocessing, labels, channels):
 
     alone = len(model.outputs[0].shape) > 2  # the answer is of the photograph's own size
 
+    def prepare(encoded):
+        return preprocessing(decode(encoded, channels)[None])[0]
+
     @tf.function(input_signature=[tf.TensorSpec((1 if alone else None,), tf.string, "bytes")], autograph=False)
     def from_bytes(encoded):
         if alone:
             return from_images(decode(encoded[0], channels)[None])
         output = tf.TensorSpec((*preprocessing.size, channels), tf.float32)
-        prepared = tf.map_fn(
-            lambda each: preprocessing(decode(each, channels)[None])[0], encoded, fn_output_signature=output
-        )
+        prepared = tf.map_fn(prepare, encoded, fn_output_signature=output)
         return classify(network(prepared), labels)
 
     module = tf.Module()

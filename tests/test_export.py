@@ -15,6 +15,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import keras_cnns
 from keras_cnns.export import load_source, replacing
 from keras_cnns.layers import Preprocessing
+from tests.detection.small import colour_detector
 from tests.zoo import SMALLEST
 
 ONE_EACH = ("alexnet", "zfnet", "overfeat", "vgg11", "googlenet", "resnet18", "resnet_cifar", "densenet_cifar")
@@ -350,4 +351,21 @@ def test_an_onnx_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(Preprocessing, "resize", lambda self, images: 0.9 * resize(self, images))
     with pytest.raises(ValueError, match=r"differ from the SavedModel's by .*, more than 1e-4"):
         keras_cnns.export(linear(), tmp_path / "linear.onnx", Preprocessing(4, scale=0.01), format="onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"format": "onnx"}, "only a detector as fast_rcnn can do so, and no ONNX file"),
+        ({"labels": ["red"]}, "labels has 1 names; colours has 2 classes"),
+        (
+            {"preprocessing": Preprocessing(30)},
+            r"preprocessing gives \(30, 30\) pixels; of a detector its size must be None",
+        ),
+    ],
+)
+def test_a_detector_that_cannot_be_exported_is_told(arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        keras_cnns.export(colour_detector(), tmp_path / "saved", **arguments)
     assert not list(tmp_path.iterdir())

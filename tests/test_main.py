@@ -13,6 +13,7 @@ from PIL import Image
 import keras_cnns
 from keras_cnns.__main__ import main
 from keras_cnns.layers import Preprocessing
+from tests.detection.small import BOXES, FOUND, LABELS, SCORES, colour_detector, red_and_blue
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +189,57 @@ def test_a_labelling_run_is_exported(labelling_run, tmp_path):
         b"road",
         b"car",
     ]
+
+
+@pytest.fixture(scope="module")
+def detector_run(tmp_path_factory):
+    """A run's folder: a detector of red and blue boxes, which sees photographs twice as large."""
+    folder = tmp_path_factory.mktemp("detector")
+    colour_detector().save(folder / "model.keras")
+    preprocessing = keras.saving.serialize_keras_object(Preprocessing(None, shorter_side=80, longest_side=200))
+    (folder / "preprocessing.json").write_text(json.dumps(preprocessing))
+    (folder / "record.json").write_text(json.dumps({"data": {"labels": LABELS}}))
+    return folder
+
+
+def test_detect_draws_boxes_and_goes_on_after_a_file_that_is_no_image(detector_run, run, tmp_path, capsys):
+    Image.fromarray(red_and_blue()).save(tmp_path / "photo.png")
+    photos = [str(tmp_path / "photo.png"), str(tmp_path / "none.png")]
+    assert main(["detect", str(detector_run), *photos, "--out", str(tmp_path / "out"), "--score", "0.9"]) == 1
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert lines[0] == f"{photos[0]}: {tmp_path / 'out/photo_boxes.png'}"
+    assert any(line.startswith("  99.33%  red  ") for line in lines)  # 1 / (1 + e^-5 + e^-10)
+    assert any("blue" in line for line in lines)
+    assert "there is no image" in printed.err and "none.png" in printed.err
+    drawn = np.asarray(Image.open(tmp_path / "out/photo_boxes.png"))
+    assert drawn.shape == (40, 60, 3) and (drawn != red_and_blue()).any()
+    assert main(["detect", str(run), photos[0]]) == 2
+    assert "it must detect, as fast_rcnn does" in capsys.readouterr().err
+
+
+def test_a_detector_is_exported_with_its_boxes(detector_run, tmp_path):
+    """The answer is that of `detect` on the same photograph and boxes, and an image's with few boxes ends in zeros."""
+    assert main(["export", str(detector_run), str(tmp_path / "saved")]) == 0
+    saved = tf.saved_model.load(str(tmp_path / "saved"))
+    photo = red_and_blue()
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    by_image = saved.signatures["serving_default"](
+        images=tf.constant(np.stack([photo, photo])), boxes=tf.constant([BOXES] * 2)
+    )
+    encoded = tf.constant([(tmp_path / "photo.png").read_bytes()])
+    for answer in (by_image, saved.signatures["bytes"](bytes=encoded, boxes=tf.constant(BOXES[None]))):
+        assert (
+            answer["count"][0] == 2
+            and answer["boxes"].shape[1:] == (100, 4)
+            and not answer["boxes"][0, 2:].numpy().any()
+        )
+        np.testing.assert_allclose(answer["boxes"][0, :2], FOUND, rtol=1e-5)
+        np.testing.assert_allclose(answer["scores"][0, :2], SCORES, rtol=1e-5)
+        assert answer["classes"][0, :2].numpy().tolist() == [0, 1]
+        assert answer["labels"][0, :3].numpy().tolist() == [b"red", b"blue", b""]
+    none = saved.signatures["bytes"](bytes=encoded, boxes=tf.zeros((1, 0, 4)))
+    assert none["count"].numpy().tolist() == [0] and not none["scores"].numpy().any()
 
 
 def test_visualize_draws_what_is_asked_for(run, tmp_path, capsys):

@@ -3,6 +3,7 @@
 import colorsys
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from keras_cnns.detection.selective_search import selective_search
@@ -37,9 +38,7 @@ def detect(model, images, preprocessing=None, proposals=None, iou_threshold=0.3,
         raise ValueError(f"preprocessing gives {preprocessing.size} pixels; to detect, its size must be None.")
     images = list_of_images(images)
     if proposals is not None and len(proposals) != len(images):
-        raise ValueError(
-            f"there are proposals of {len(proposals)} images and {len(images)} images; each needs its own."
-        )
+        raise ValueError(f"there are {len(images)} images and proposals of {len(proposals)}; each image needs its own.")
     found = []
     for number, image in enumerate(images):
         pixels = pixels_of(image, model.inputs[0].shape[-1])
@@ -48,7 +47,7 @@ def detect(model, images, preprocessing=None, proposals=None, iou_threshold=0.3,
             raise ValueError(f"the proposals of image {number} have the shape {boxes.shape}; it must be (boxes, 4).")
         prepared = preprocessing(pixels[None])
         scale = np.tile(np.array(prepared.shape[2:0:-1]) / pixels.shape[1::-1], 2).astype("float32")
-        logits, deltas = model([prepared, (boxes * scale)[None]], training=False)
+        logits, deltas = model([prepared, tf.constant(boxes * scale)[None]], training=False)
         settings = (iou_threshold, score_threshold, max_outputs)
         *best, count = detections(logits[0], deltas[0], boxes, pixels.shape[:2], *settings)
         best = (each[:count].numpy() for each in best)

@@ -7,7 +7,7 @@ own networks do, until trained ones are loaded. Nothing is frozen: the paper's r
 """
 
 import keras
-import numpy as np
+import scipy.linalg
 
 from keras_cnns.arguments import check_choice, check_classes, check_input_shape
 from keras_cnns.classification.alexnet import normal
@@ -143,8 +143,10 @@ def truncated_svd(model, ranks=(("fc6", 1024), ("fc7", 256))):
         weights = layer.get_weights()
         if layer.name in ranks:
             kernel, *bias = weights
-            u, s, v = np.linalg.svd(kernel, full_matrices=False)
-            t = ranks[layer.name]
-            weights = [u[:, :t] * s[:t], v[:t], *bias]
+            # The right singular vectors V_t are the eigenvectors of W'W, which for fc6 takes minutes less than W's SVD;
+            # W V_t is U_t S_t.
+            kernel, sides = kernel.astype("float64"), kernel.shape[1]
+            _, v = scipy.linalg.eigh(kernel.T @ kernel, subset_by_index=(sides - ranks[layer.name], sides - 1))
+            weights = [kernel @ v, v.T, *bias]
         smaller.get_layer(layer.name).set_weights(weights)
     return smaller

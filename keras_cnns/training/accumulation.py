@@ -25,13 +25,15 @@ def small_memory_step(model, accumulate=1, recompute=False):
         recompute: whether to keep only the tensors between segments of the model (see `segments_of`).
 
     Raises:
-        ValueError: `accumulate` is below 1 or does not divide the batch, the model cannot be taken apart, has a
-            `train_step` of its own, or layers that call `add_loss`; or its batch normalisation is synchronised over
-            several replicas, which cannot wait for one another inside the loop over micro-batches.
+        ValueError: `accumulate` is below 1 or does not divide the batch, the model cannot be taken apart, has several
+            inputs, a `train_step` of its own, or layers that call `add_loss`; or its batch normalisation is
+            synchronised over several replicas, which cannot wait for one another inside the loop over micro-batches.
     """
     replicas = model.distribute_strategy.num_replicas_in_sync
     if accumulate < 1:
         raise ValueError(f"accumulate is {accumulate}; it must be at least 1.")
+    if len(model.inputs) > 1:
+        raise ValueError(f"{model.name} has {len(model.inputs)} inputs; it can be neither accumulated nor recomputed.")
     if type(model).train_step is not keras.Model.train_step:
         raise ValueError(f"{model.name} has a train_step of its own; it can be neither accumulated nor recomputed.")
     layers = model._flatten_layers()

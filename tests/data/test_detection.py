@@ -9,7 +9,16 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_cnns.data import coco_boxes, digit_boxes, joined, tfds_boxes, voc_boxes
-from keras_cnns.data.detection import jitter_objects, pad_objects, random_flip_objects, scale_objects, truth
+from keras_cnns.data.detection import (
+    draw_rois,
+    jitter_objects,
+    objects_and_proposals,
+    pad_objects,
+    random_flip_objects,
+    scale_objects,
+    truth,
+    with_proposals,
+)
 
 WIDTH, HEIGHT = 40, 30
 
@@ -370,3 +379,54 @@ def test_corners_that_are_no_numbers_are_left_out_by_path(tmp_path, corner, caps
     )
     assert "a.xml, object 1" in capsys.readouterr().err
     assert loaded(images)[0][1].tolist() == [[1, 1, 5, 5, 0, 0]]
+
+
+@pytest.fixture
+def proposed():
+    """Two pages of digits with four proposals each at most, of which the second page has one."""
+    boxes = {"digits[0]": np.float32([[0, 0, 28, 28], [30, 30, 50, 50], [1, 2, 3, 4], [9, 9, 20, 20], [5, 5, 6, 6]])}
+    images = digit_boxes("test").take(2)
+    return with_proposals(images, lambda name: boxes.get(name, [[10, 20, 30, 50]]), 4)
+
+
+def test_proposals_stand_behind_the_objects_and_move_with_them(proposed):
+    batches = list(proposed.each(scale_objects(192, 192)).batches(1))
+    for (image, rows), expected in zip(batches, ([0, 0, 56, 56], [20, 40, 60, 100]), strict=True):
+        assert image.shape == (1, 192, 192, 3) and rows.shape == (1, 9 + 4, 6)
+        objects, proposals = objects_and_proposals(rows[0])
+        assert objects.shape == (9, 6) and proposals[0].numpy().tolist() == expected
+        assert len(truth(rows[0])["boxes"]) == 9
+    assert [len(objects_and_proposals(rows[0])[1]) for _, rows in batches] == [4, 1]
+    for key in range(4):
+        pair = batches[1][0][0], batches[1][1][0]
+        _, moved = random_flip_objects(pair, tf.constant(key * 2**61, tf.uint64))
+        assert objects_and_proposals(moved)[1].numpy().tolist() in ([[20, 40, 60, 100]], [[132, 40, 172, 100]])
+
+
+def test_what_a_step_learns_from_is_drawn_by_seed_and_epoch(proposed):
+    """Of a page's nine digits and four proposals; batches of two pages of different sizes are padded with zeros."""
+
+    def wider(pair, key):
+        image, rows = pair
+        wide = tf.cast(28 * tf.math.count_nonzero(rows[:, 4] == -2), tf.int32)  # by the number of its proposals
+        return tf.pad(tf.ensure_shape(image, (None, None, 3)) + 1, [(0, 0), (0, wide), (0, 0)]), rows
+
+    drawing = proposed.each(wider, draw_rois(count=6, foreground=0.5)).padded()
+
+    def draw(epoch):
+        ((images, rois), (labels, targets)) = next(iter(drawing.batches(2, epoch=epoch)))
+        return images.numpy(), rois.numpy(), labels.numpy(), targets.numpy()
+
+    images, rois, labels, targets = draw(0)
+    assert images.shape == (2, 96, 96 + 4 * 28, 3) and rois.shape == (2, 6, 4) and targets.shape == (2, 6, 5)
+    assert images[0, :, :96].all() and images[1, :, :96].all() and not images[1, :, 96 + 28 :].any()
+    np.testing.assert_array_equal(targets[..., 0], labels)
+    assert ((labels > 0).sum(axis=1) == 3).all() and not targets[labels <= 0][:, 1:].any()
+    truths = [truth(rows[0]) for _, rows in proposed.each(lambda pair, key: pair).batches(1)]
+    for own, their_labels, each in zip(rois, labels, truths, strict=True):
+        for box, label in zip(own[:3].tolist(), their_labels[:3], strict=True):  # digits, or a proposal around one
+            overlapped = [o for o, b in zip(each["labels"], each["boxes"].tolist(), strict=True) if b == box]
+            assert not overlapped or overlapped == [label - 1]
+    for ours, theirs in zip(draw(0), (images, rois, labels, targets), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert not np.array_equal(draw(1)[1], rois)

@@ -1,12 +1,15 @@
 """Fast R-CNN: its other trunk's counts, what a box sees, and where the cells of its maps lie."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_cnns.detection import fast_rcnn
+from keras_cnns.detection import fast_rcnn, truncated_svd, with_deltas
 from keras_cnns.inspection import layer_table, receptive_field
+from keras_cnns.layers import RoIPooling
 
 
 @pytest.mark.slow
@@ -74,3 +77,69 @@ def test_dropout_while_training_alone(small):
     first, second = (small([image, boxes], training=True)[0] for _ in range(2))
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(small([image, boxes])[0], small([image, boxes])[0])
+
+
+def small_head():
+    """A dense head on boxes' colours: fc6 of 12 x 10 and fc7 of 10 x 8."""
+    image, boxes = keras.Input((None, None, 3), name="image"), keras.Input((None, 4), name="boxes")
+    x = keras.layers.Reshape((-1, 12))(RoIPooling(2, 1.0)(image, boxes))
+    x = keras.layers.Dense(10, activation="relu", bias_initializer="ones", name="fc6")(x)
+    x = keras.layers.Dense(8, activation="relu", name="fc7")(x)
+    return keras.Model([image, boxes], [keras.layers.Dense(3)(x), keras.layers.Dense(12)(x)], name="head")
+
+
+@pytest.fixture
+def head_inputs():
+    image = np.random.default_rng(0).normal(size=(1, 12, 12, 3)).astype("float32")
+    return [image, np.float32([[[0, 0, 6, 6], [3, 4, 11, 9]]])]
+
+
+def test_truncated_svd_of_full_rank_changes_nothing(head_inputs):
+    model = small_head()
+    outputs = truncated_svd(model, (("fc6", 10), ("fc7", 8)))(head_inputs)
+    for ours, theirs in zip(outputs, model(head_inputs), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_truncated_svd_is_the_best_approximation(head_inputs, save_and_load):
+    """Eckart & Young: what is left is the root of the sum of the squares of the singular values that are left out."""
+    model = small_head()
+    smaller = truncated_svd(model, (("fc6", 4),))
+    first, second, bias = smaller.get_layer("fc6").get_weights()
+    kernel, own_bias = model.get_layer("fc6").get_weights()
+    assert first.shape == (12, 4) and second.shape == (4, 10)
+    left_out = np.linalg.svd(kernel.astype("float64"), compute_uv=False)[4:]
+    assert np.linalg.norm(kernel - first @ second) == pytest.approx(np.sqrt(np.sum(left_out**2)), rel=1e-5)
+    np.testing.assert_array_equal(bias, own_bias)
+    np.testing.assert_array_equal(smaller.get_layer("fc7").kernel, model.get_layer("fc7").kernel)
+    assert smaller.count_params() == model.count_params() - 12 * 10 + 12 * 4 + 4 * 10
+    again = save_and_load(smaller)
+    np.testing.assert_array_equal(again(head_inputs)[0], smaller(head_inputs)[0])
+
+
+def test_a_layer_that_cannot_be_truncated_is_told():
+    with pytest.raises(ValueError, match="head has no dense layer 'fc8'"):
+        truncated_svd(small_head(), (("fc8", 2),))
+    with pytest.raises(ValueError, match="the rank of fc6 is 11; it must be from 1 to 10"):
+        truncated_svd(small_head(), (("fc6", 11),))
+
+
+def test_truncated_svd_leaves_the_papers_weights():
+    """Section 4.4: 1,024 and 256 values leave 29,884,416 of 102,760,448 weights and 2,097,152 of 16,777,216."""
+    (name6, t6), (name7, t7) = inspect.signature(truncated_svd).parameters["ranks"].default
+    assert (name6, name7) == ("fc6", "fc7")
+    assert t6 * (7 * 7 * 512 + 4096) == 29_884_416 and t7 * (4096 + 4096) == 2_097_152
+
+
+def test_normalised_deltas_become_those_of_the_boxes(head_inputs):
+    """d = deviation x d' + mean, for every class, with the weights of the network that is trained."""
+    model = small_head()
+    means, deviations = (0.1, 0.0, -0.2, 0.3), (0.1, 0.1, 0.2, 0.5)
+    detector = with_deltas(model, means, deviations)
+    logits, deltas = model(head_inputs)
+    ours = detector(head_inputs)
+    np.testing.assert_array_equal(ours[0], logits)
+    for label in range(3):
+        own = slice(4 * label, 4 * label + 4)
+        np.testing.assert_allclose(ours[1][..., own], deltas[..., own] * deviations + means, rtol=1e-5, atol=1e-6)
+    assert detector.count_params() == model.count_params() and detector.get_layer("fc6") is model.get_layer("fc6")

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_cnns.classification.alexnet import preprocessing as alexnet_preprocessing
 from keras_cnns.classification.resnet_cifar import preprocessing as cifar_preprocessing
+from keras_cnns.data.detection import scale_objects
 from keras_cnns.layers import Preprocessing
 
 
@@ -120,6 +121,9 @@ def test_the_families():
         ({"size": (3, 4, 5)}, "size is .* whole numbers of at least 1"),
         ({"size": (30, 40), "shorter_side": 39}, "shorter_side is 39; .* 40 or more"),
         ({"size": 4, "mean": np.zeros((4, 4))}, "mean has the shape"),
+        ({"size": 4, "shorter_side": 4, "longest_side": 9}, "longest_side is 9, .* size None"),
+        ({"size": None, "longest_side": 9}, "longest_side must be at least shorter_side"),
+        ({"size": None, "shorter_side": 10, "longest_side": 9}, "longest_side must be at least shorter_side"),
         ({"size": 4, "mean": np.zeros((4, 5, 3))}, "mean has the shape"),
     ],
 )
@@ -132,3 +136,14 @@ def test_bad_arguments(arguments, message):
 def test_bad_images(shape):
     with pytest.raises(ValueError, match=r"it must be \(batch, height, width, 3\)"):
         Preprocessing(4, mean=(1, 2, 3))(noise(*shape))
+
+
+@pytest.mark.parametrize(("size", "scaled"), [((30, 40), (60, 80)), ((10, 40), (25, 100)), ((120, 90), (80, 60))])
+def test_a_detectors_images_are_whole_and_as_it_was_trained_on(size, scaled):
+    """The shorter side to 60, the longer one to 100 at most; as `scale_objects` does, but for its rounding."""
+    layer = Preprocessing(None, shorter_side=60, longest_side=100, mean=(1, 2, 3))
+    image = noise(1, *size, 3)
+    prepared = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))(image)
+    assert prepared.shape == (1, *scaled, 3)
+    trained, _ = scale_objects(60, 100)((image[0], np.zeros((0, 6), "float32")), None)
+    np.testing.assert_allclose(prepared[0] + (1, 2, 3), trained, atol=0.51)

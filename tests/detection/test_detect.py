@@ -1,0 +1,81 @@
+"""What is found in photographs: by a detector whose answers are worked out by hand."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_cnns.detection import detect, draw_boxes, selective_search
+from keras_cnns.layers import Preprocessing
+from tests.detection.small import BOXES, FOUND, LABELS, SCORES, colour_detector, red_and_blue
+
+
+@pytest.fixture(scope="module")
+def model():
+    return colour_detector()
+
+
+def check(found, scale=1.0):
+    assert found["boxes"].dtype == "float32" and found["labels"].dtype == "int32"
+    np.testing.assert_allclose(found["boxes"], np.multiply(FOUND, scale), rtol=1e-5)
+    np.testing.assert_allclose(found["scores"], SCORES, rtol=1e-5)
+    assert found["labels"].tolist() == [0, 1]
+
+
+def test_arrays_pictures_and_files(model, tmp_path):
+    photo = red_and_blue()
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    images = [photo, Image.fromarray(photo).convert("RGBA"), tmp_path / "photo.png"]
+    results = detect(model, images, proposals=[BOXES] * 3)
+    assert len(results) == 3
+    for found in results:
+        check(found)
+
+
+def test_boxes_are_in_the_images_own_pixels(model):
+    """The network sees it twice as large, and at most 100 pixels wide: not 80x120 but 67x100."""
+    photo = np.kron(red_and_blue(), np.ones((4, 4, 1), "uint8"))  # 160x240
+    (found,) = detect(model, [photo], Preprocessing(None, shorter_side=80, longest_side=100), [BOXES * 4])
+    check(found, 4)
+
+
+def test_the_proposals_are_those_of_selective_search(model):
+    photo = red_and_blue()
+    (found,) = detect(model, [photo], score_threshold=0.9)
+    (expected,) = detect(model, [photo], proposals=[selective_search(photo)], score_threshold=0.9)
+    np.testing.assert_array_equal(found["boxes"], expected["boxes"])
+    assert set(found["labels"].tolist()) == {0, 1}
+
+
+def test_no_image_no_proposal_and_nothing_found(model):
+    assert detect(model, []) == []
+    for proposals in (np.zeros((0, 4)), BOXES[2:]):
+        (found,) = detect(model, [red_and_blue()], proposals=[proposals], score_threshold=0.4)
+        assert found["boxes"].shape == (0, 4) and found["scores"].shape == (0,) and found["labels"].shape == (0,)
+
+
+def test_what_cannot_be_detected_is_said(model):
+    photo = red_and_blue()
+    with pytest.raises(ValueError, match="images is a single image"):
+        detect(model, photo)
+    with pytest.raises(ValueError, match="there are 1 images and proposals of 2; each image needs its own"):
+        detect(model, [photo], proposals=[BOXES, BOXES])
+    with pytest.raises(ValueError, match=r"proposals of image 0 have the shape \(4,\); it must be \(boxes, 4\)"):
+        detect(model, [photo], proposals=[BOXES[0]])
+    with pytest.raises(ValueError, match=r"preprocessing gives \(20, 20\) pixels; to detect, its size must be None"):
+        detect(model, [photo], Preprocessing(20))
+    classifier = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()], name="flat")
+    with pytest.raises(ValueError, match=r"flat gives .* it must detect, as fast_rcnn does"):
+        detect(classifier, [photo])
+
+
+def test_boxes_are_drawn_on_their_pixels():
+    photo = np.zeros((50, 80, 3), "uint8")
+    found = {"boxes": np.float32([[10, 5, 60, 45]]), "labels": np.int32([1]), "scores": np.float32([0.75])}
+    drawn = np.asarray(draw_boxes(photo, found, LABELS))
+    colour = drawn[44, 59]
+    assert colour.any() and (drawn[44, 10:60] == colour).all() and (drawn[5:45, 59] == colour).all()
+    assert not drawn[:5].any() and not drawn[45:].any() and not drawn[:, 60:].any() and not drawn[30:40, 20:50].any()
+    assert not photo.any()
+    del found["scores"]
+    assert np.asarray(draw_boxes(photo, found, LABELS)).any()
