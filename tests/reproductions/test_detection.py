@@ -38,7 +38,7 @@ def pages(monkeypatch):
     """The script on 8 pages of digits, and 3 for the test, by a small network."""
     monkeypatch.setattr(fast_rcnn_voc, "fast_rcnn", small)
     monkeypatch.setattr(
-        runner.Run, "boxes", lambda run, name: [digit_boxes("train").take(8), digit_boxes("test").take(3)]
+        runner.Run, "boxes", lambda run, *names: [digit_boxes("train").take(8), digit_boxes("test").take(3)]
     )
 
 
@@ -138,10 +138,10 @@ def test_a_voc_folder_in_the_place_of_the_data_set(tmp_path, capsys):
     voc_folder(tmp_path / "cells", trainval="ab", test="d")
     options, parameters = runner.parse(fast_rcnn_voc.recipe, "fast_rcnn_voc", ["--data-dir", str(tmp_path / "cells")])
     run = runner.Run("fast_rcnn_voc", options, parameters)
-    train, test = run.boxes("voc/2007")
+    train, test = run.boxes(("voc/2007",), ("voc/2007",))
     assert (len(train), len(test), train.labels) == (2, 1, ["cat", "dog"])
-    assert run.departures == ["data set cells instead of voc/2007"]
+    assert run.departures == ["data set cells instead of VOC"]
     (tmp_path / "cells").rename(tmp_path / "VOC2007")
     options.data_dir = str(tmp_path / "VOC2007")
     run = runner.Run("fast_rcnn_voc", options, parameters)
-    assert len(run.boxes("voc/2007")[0]) == 2 and run.departures == []
+    assert len(run.boxes(("voc/2007",), ("voc/2007",))[0]) == 2 and run.departures == []
