@@ -93,6 +93,7 @@ def pipeline():
             "AlexNet",
             f"the first {PROPOSALS} boxes of a photo in place of 2,000",
             f"{STEPS} steps of fine-tuning, with fc6 and fc7 from random weights, conv1 and conv2 left as they are",
+            "bfloat16 arithmetic, float32 weights",
         ),
         proposals=PROPOSALS,
         precision="bfloat16",

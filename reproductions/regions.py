@@ -137,9 +137,15 @@ class Work:
                 (self.count, "boxes a photo", pipeline.proposals),
             )
             if ours != theirs
-        ] + ([f"the first {self.only} photos of each list alone"] if self.only else [])
+        ]
+        self.departures += [f"the first {self.only} photos of each list alone"] * bool(self.only)
+        self.departures += [f"{self.precision} arithmetic, float32 weights"] * (self.precision != pipeline.precision)
+        folder = options.data_dir
+        self.folder = folder if folder and (folder / "ImageSets/Main").is_dir() else None
+        if self.folder and folder.name != "VOC2007":
+            self.departures.append(f"data set {folder.name} instead of VOC 2007")
         settings = {**parameters, **{name: getattr(options, name) for name in ("initial", "seed", "smoke")}}
-        settings |= {"precision": self.precision}
+        settings |= {"data": self.folder.name if self.folder else "voc/2007", "precision": self.precision}
         settings |= {"steps": self.steps, "batch_size": self.batch_size, "boxes": self.count, "photos": self.only}
         file = self.out / "settings.json"
         if file.exists() and json.loads(file.read_text()) != settings:
@@ -150,15 +156,13 @@ class Work:
     @functools.cached_property
     def data(self):
         """The (train, test) images with objects: VOC 2007's trainval and test, or those of a folder."""
-        options, folder = self.options, self.options.data_dir
+        options = self.options
         if options.smoke:
             return [digit_boxes(split).take(SMOKE_IMAGES) for split in ("train", "test")]
-        if folder and (folder / "ImageSets/Main").is_dir():
-            if folder.name != "VOC2007":
-                self.departures.append(f"data set {folder.name} instead of VOC 2007")
-            return [voc_boxes(folder, split, strict=options.strict) for split in ("train", "test")]
+        if self.folder:
+            return [voc_boxes(self.folder, split, strict=options.strict) for split in ("train", "test")]
         splits = ("train+validation", "test")
-        return [tfds_boxes("voc/2007", split, folder, options.strict) for split in splits]
+        return [tfds_boxes("voc/2007", split, options.data_dir, options.strict) for split in splits]
 
     @property
     def labels(self):

@@ -23,9 +23,11 @@ from keras_cnns.data.windows import one_in_four, window_labels
 from keras_cnns.detection import fully_connected_part, pyramid_features, sppnet_detector
 from keras_cnns.detection.sppnet import SCALES
 from keras_cnns.training import SGD, step_decay
+from reproductions import regions
 from reproductions.regions import WAYS, Pipeline, ap_claims, complete, main
 from reproductions.segmentation import start_from
 
+draw = regions.draw  # for RESULTS.md
 PAPER = {5: {WAYS[1]: 59.2}, 1: {WAYS[1]: 58.0}}  # mAP, %, by the number of scales
 ALL_SCALES = ",".join(map(str, SCALES))
 BACKGROUND = (0.1, 0.5)

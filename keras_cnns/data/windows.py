@@ -82,7 +82,7 @@ def warp_window(size, context, mean, flip=False):
 
     def warp(pair, key):
         photo, row = pair
-        window = warp_boxes(tf.cast(photo, tf.float32) - tf.constant(mean), row[None, :4], size, context)[0]
+        window = warp_boxes(tf.cast(photo, tf.float32) - tf.constant(mean, tf.float32), row[None, :4], size, context)[0]
         if flip:
             window = tf.where(uniform(key) < 0.5, tf.reverse(window, [1]), window)
         return tf.ensure_shape(window, (size, size, 3)), tf.cast(row[4], tf.int64)
