@@ -116,7 +116,7 @@ def test_logits_are_float32_under_mixed_precision(row):
             continue  # boxes
         places = {2: (), 3: (3,), 4: (1, 1) if builder == "yolo" else input_shape[:2]}[logits.shape.rank]
         assert logits.dtype == "float32" and logits.shape[:-1] == (2, *places) and np.isfinite(logits).all()
-        widths = (11, 44, 18, 36) if len(model.inputs) == 2 else (20,) if builder == "yolo" else (10,)
+        widths = (11, 44, 18, 36) if len(model.inputs) == 2 else {"yolo": (20,), "rcnn": (11,)}.get(builder, (10,))
         assert logits.shape[-1] in widths  # a background, a box for each class; anchors; two boxes a cell
 
 

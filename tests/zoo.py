@@ -113,6 +113,8 @@ VARIANTS = [
     Variant("dcgan_discriminator", {}, "dcgan_discriminator", 17_232_768, 17_236_352),
     Variant("dcgan_generator", TORCH, "dcgan_generator_torch", 3_576_704, 3_578_624),
     Variant("dcgan_discriminator", TORCH, "dcgan_discriminator_torch", 2_765_568, 2_767_360),
+    Variant("rcnn", {}, "rcnn_alexnet", 56_954_261, 56_954_261),
+    Variant("rcnn", {"trunk": "vgg16"}, "rcnn_vgg16", 134_346_581, 134_346_581),
     Variant("fast_rcnn", {"input_shape": (600, 1000, 3)}, "fast_rcnn", 134_690_729, 134_690_729),
     Variant("faster_rcnn", {"input_shape": (600, 1000, 3)}, "faster_rcnn", 137_078_239, 137_078_239),
     Variant("faster_rcnn", {"input_shape": (600, 1000, 3), "trunk": "zf"}, "faster_rcnn_zf", 59_294_751, 59_294_751),
@@ -157,6 +159,7 @@ SMALLEST = [
     ("segnet_basic", {}, (16, 16, 3)),
     ("sppnet", {}, (31, 31, 3)),
     ("sppnet_detector", {}, (31, 31, 3)),
+    ("rcnn", {}, (64, 64, 3)),
     ("fast_rcnn", {}, (1, 1, 3)),
     ("faster_rcnn", {"trunk": "zf", "proposals": 3}, (1, 1, 3)),
     ("yolo", {"variant": "fast", "grid": 1}, (64, 64, 3)),
@@ -168,6 +171,7 @@ SLOW_TABLES = {"cifar_resnet1202", "cifar_densenetBC_190_40", "cifar_densenetBC_
 SLOW_TABLES |= {"cifar_densenet_100_24_lua2k", "densenet161", "densenet169", "densenet201", "densenet264"}
 SLOW_TABLES |= {"resnet101_B", "resnet152_B", "overfeat_fast", "overfeat_accurate", "vgg_A-LRN", "vgg_B", "vgg_C"}
 SLOW_TABLES |= {"fcn32s", "fcn16s", "deconvnet", "sppnet_detector", "fast_rcnn", "faster_rcnn", "yolo", "yolo_local"}
+SLOW_TABLES |= {"rcnn_vgg16"}
 SLOW_BUILDERS = {"resnet34", "resnet50", "resnet101", "resnet152", "plain34", "vgg13", "vgg16", "vgg19"}
 SLOW_BUILDERS |= {"densenet121", "densenet161", "densenet169", "densenet201", "densenet264"}
 SLOW_BUILDERS |= {"fcn16s", "fcn32s", "deconvnet", "sppnet_detector", "fast_rcnn", "faster_rcnn"}

@@ -7,13 +7,17 @@ normalises within each map and before pooling. Initialisation is ZFNet's; the pa
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_cnns.arguments import check_classes, check_input_shape
 from keras_cnns.classification.zfnet import convolutions, normal
 from keras_cnns.layers import OriginalDropout, SpatialPyramidPooling
+from keras_cnns.ops import spatial_pyramid_pool
 from keras_cnns.ops.boxes import corners
 
+SCALES = (480, 576, 688, 864, 1200)  # pixels of the shorter side: section 4.1
+WINDOW = 224  # pixels a side of the windows that the network was trained on
 STRIDE = 16  # pixels of the image from a cell of conv5 to the next
 FIRST = 20.5  # where the middle of the first cell's receptive field lies, from the image's border
 
@@ -89,3 +93,64 @@ def window_cells(boxes, size):
 
     (left, right), (top, bottom) = inside(x1, x2, columns), inside(y1, y2, rows)
     return tf.stack([left, top, right, bottom], axis=-1)
+
+
+def nearest_scale(boxes, size, scales=SCALES):
+    """Return the number of the scale at which each box has nearest to 224x224 pixels: `(N,)`, int64.
+
+    Args:
+        boxes: `(N, 4)` in pixels of the photo.
+        size: the photo's (height, width).
+        scales: what its shorter side may be brought to.
+
+    Source: section 4.1 of the paper.
+    """
+    x1, y1, x2, y2 = np.asarray(boxes, "float64").reshape(-1, 4).T
+    factors = np.array(scales) / min(size)
+    areas = ((x2 - x1) * (y2 - y1))[:, None] * factors**2
+    return np.abs(areas - WINDOW**2).argmin(axis=1)
+
+
+def pyramid_features(detector, scales=SCALES):
+    """Return a function that gives the pooled features of a photo's boxes, computing each scale's convolutions once.
+
+    From a photo `(height, width, 3)`, RGB with the mean subtracted, and boxes `(N, 4)` to `(N, bins * channels)`,
+    float32. A scale at which no box is nearest to 224x224 is not computed.
+
+    detector: `sppnet_detector`, or what has its `image`, `conv5` and `spp`, for images of any size.
+
+    Source: section 4.1 of the paper.
+    """
+    trunk = keras.Model(detector.inputs[0], detector.get_layer("conv5").output)
+    levels = detector.get_layer("spp").levels
+
+    specs = tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4)), tf.TensorSpec((2,), tf.int32)
+
+    @tf.function(input_signature=specs)
+    def at_scale(photo, boxes, size):
+        stretch = tf.cast(size, tf.float32) / tf.cast(tf.shape(photo)[:2], tf.float32)
+        conv5 = trunk(tf.image.resize(photo, size)[None], training=False)
+        windows = window_cells(boxes * tf.tile(stretch[::-1], [2]), tf.unstack(tf.shape(conv5)[1:3]))
+        return tf.cast(spatial_pyramid_pool(conv5, levels, windows[None])[0], tf.float32)
+
+    def features(photo, boxes):
+        boxes = np.asarray(boxes, "float32").reshape(-1, 4)
+        sides = np.array(photo.shape[:2])
+        chosen = nearest_scale(boxes, sides, scales)
+        pooled = np.zeros((len(boxes), sum(n * n for n in levels) * trunk.output_shape[-1]), "float32")
+        for number in np.unique(chosen):
+            size = np.round(sides * scales[number] / sides.min()).astype("int32")
+            those = chosen == number
+            pooled[those] = at_scale(photo, boxes[those], size)
+        return pooled
+
+    return features
+
+
+def fully_connected_part(detector):
+    """Return the layers of `sppnet_detector` behind the pyramid as a network of their own, which shares their weights:
+    from pooled features `(batch, bins * channels)` to logits. These layers alone are fine-tuned: section 4."""
+    x = features = keras.Input(detector.get_layer("spp").output.shape[2:], name="features")
+    for layer in detector.layers[detector.layers.index(detector.get_layer("spp")) + 1 :]:
+        x = layer(x)
+    return keras.Model(features, x, name=f"{detector.name}_fully_connected")

@@ -20,16 +20,17 @@ from keras_cnns.ops.nms import (
     soft_non_max_suppression,
 )
 from keras_cnns.ops.pooling import spatial_pyramid_pool
-from keras_cnns.ops.roi import roi_align, roi_pool
+from keras_cnns.ops.roi import roi_align, roi_pool, warp_boxes
 from keras_cnns.ops.rpn import label_anchors, propose, rpn_targets, sample_anchors
 from keras_cnns.ops.segmentation import label_maps
-from keras_cnns.ops.targets import best_matches, sample_rois
+from keras_cnns.ops.targets import best_matches, class_overlaps, overlap_labels, sample_rois
 from keras_cnns.ops.yolo import cell_objects, split_cells, yolo_boxes
 
 __all__ = [
     "batched_non_max_suppression",
     "best_matches",
     "cell_objects",
+    "class_overlaps",
     "clip_boxes",
     "decode_boxes",
     "decode_colour",
@@ -46,6 +47,7 @@ __all__ = [
     "non_max_suppression_padded",
     "non_max_suppression_per_class",
     "non_max_suppression_per_class_padded",
+    "overlap_labels",
     "propose",
     "roi_align",
     "roi_pool",
@@ -55,5 +57,6 @@ __all__ = [
     "soft_non_max_suppression",
     "spatial_pyramid_pool",
     "split_cells",
+    "warp_boxes",
     "yolo_boxes",
 ]

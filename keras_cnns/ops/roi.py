@@ -67,6 +67,33 @@ def roi_align(features, boxes, output_size, spatial_scale, sampling_ratio=2, ali
     return tf.cast(tf.reshape(means, (batch, number, height, width, channels)), features.dtype)
 
 
+def warp_boxes(image, boxes, size, context=0):
+    """Return what lies under each box of an image at one size, whatever its shape: `(N, size, size, C)`, float32.
+
+    Height and width are scaled each for itself, bilinearly and without antialiasing. Beyond the image there is 0: the
+    mean, of an image that it was subtracted from.
+
+    Args:
+        image, boxes: `(H, W, C)` and `(N, 4)`.
+        context: pixels of the result, on each of its sides, that show what surrounds the box.
+
+    Raises:
+        ValueError: a `size` of which nothing is left for the box.
+
+    Source: R-CNN (Girshick et al., CVPR 2014), appendix A: size 227, context 16.
+    """
+    inner = size - 2 * context
+    if context < 0 or inner < 1:
+        raise ValueError(f"context is {context}; it must be at least 0 and less than half of the size, {size}.")
+    padded = tf.pad(tf.cast(image, tf.float32), [[1, 1], [1, 1], [0, 0]], "SYMMETRIC")[None]
+    x1, y1, x2, y2 = corners(boxes)
+    across, down = (x2 - x1) * context / inner, (y2 - y1) * context / inner
+    top, bottom = samples(y1 - down - 0.5, y2 + down - 0.5, size, tf.shape(padded)[1])
+    left, right = samples(x1 - across - 0.5, x2 + across - 0.5, size, tf.shape(padded)[2])
+    places = tf.stack([top, left, bottom, right], axis=-1)
+    return tf.image.crop_and_resize(padded, places, tf.zeros_like(places[:, 0], tf.int32), (size, size))
+
+
 def samples(start, end, count, cells):
     """The first and the last of `count` samples, each in the middle of its part, as `crop_and_resize` counts: from 0 in
     the first cell's middle, here of the border that was added, to 1 in the last's."""

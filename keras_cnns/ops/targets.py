@@ -18,6 +18,33 @@ def best_matches(proposals, boxes):
     return tf.reduce_max(overlaps, axis=1), tf.where(best < tf.shape(boxes)[0], best, 0)
 
 
+def overlap_labels(proposals, boxes, labels, overlap=0.5, background=(0.0, 0.5)):
+    """Return what each proposal is: `(N,)`, int32, k + 1 for class k, 0 for the background, -1 for neither.
+
+    Args:
+        proposals, boxes: `(N, 4)` and the objects' `(M, 4)`.
+        labels: classes of the objects, `(M,)`, whole numbers from 0.
+        overlap: a proposal is what the object is that it overlaps most, if the IoU is this or more.
+        background: the highest IoU of the background is at least the first number and below the second.
+
+    Source: R-CNN (Girshick et al., CVPR 2014), section 2.3.
+    """
+    best, index = best_matches(proposals, boxes)
+    own = tf.gather(tf.pad(tf.cast(labels, tf.int32), [(0, 1)]), index) + 1
+    low, high = background
+    return tf.where(best >= overlap, own, tf.where((best >= low) & (best < high), 0, NOTHING))
+
+
+def class_overlaps(proposals, boxes, labels, classes):
+    """Return the IoU of each proposal with the object of each class that it overlaps most: `(N, classes)`, float32.
+
+    proposals, boxes, labels: `(N, 4)`, `(M, 4)` and `(M,)`. Of a class without an object it is 0.
+    """
+    overlaps = tf.pad(iou(proposals, boxes), [(0, 0), (0, 1)])
+    own = tf.pad(tf.one_hot(labels, classes), [(0, 1), (0, 0)])
+    return tf.reduce_max(overlaps[:, :, None] * own, axis=1)
+
+
 def sample_rois(
     proposals,
     boxes,

@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_cnns.detection import sppnet, sppnet_detector
-from keras_cnns.detection.sppnet import FIRST, STRIDE, window_cells
+from keras_cnns.detection import fully_connected_part, pyramid_features, sppnet, sppnet_detector
+from keras_cnns.detection.sppnet import FIRST, STRIDE, nearest_scale, window_cells
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,6 @@ def test_the_paper_s_thirty_bins():
 
 def middle_of(cell, model, side):
     """The middle of the pixels that a cell of conv5 sees, by gradient."""
-    import tensorflow as tf
-
     image = tf.Variable(np.random.default_rng(0).uniform(1, 2, (1, side, side, 3)).astype("float32"))
     trunk = keras.Model(model.inputs[0], model.get_layer("conv5").output)
     with tf.GradientTape() as tape:
@@ -87,3 +86,39 @@ def test_every_box_of_an_image_has_a_cell_in_the_map():
     x1, y1, x2, y2 = window_cells(boxes, (12, 20)).numpy().T
     assert (x1 >= 0).all() and (x2 <= 20).all() and (x1 < x2).all()
     assert (y1 >= 0).all() and (y2 <= 12).all() and (y1 < y2).all()
+
+
+def test_the_scale_at_which_a_window_is_nearest_224():
+    """A photo 300 high: a box of 100x100 has 224x224 pixels at a height of 672; the nearest area is that of 688."""
+    boxes = np.float32([[0, 0, 100, 100], [0, 0, 300, 300], [0, 0, 10, 10], [0, 0, 200, 72]])
+    # 200x72 has 224x224 pixels at 300 * sqrt(224² / 14,400) = 560, nearest 576.
+    assert nearest_scale(boxes, (300, 400)).tolist() == [2, 0, 4, 1]
+    assert nearest_scale(boxes[:0], (300, 400)).shape == (0,)
+
+
+def test_pooled_features_are_those_of_the_whole_network(networks):
+    """Of a photo of 62x80 at two scales, whose shorter sides are 62 and 93."""
+    _, detector = networks
+    photo = np.random.default_rng(0).normal(size=(62, 80, 3)).astype("float32")
+    boxes = np.float32([[0, 0, 60, 60], [10, 0, 40, 30], [0, 30, 80, 62]])
+    scales = nearest_scale(boxes, (62, 80), (62, 93))
+    pooled = pyramid_features(detector, (62, 93))(photo, boxes)
+    assert pooled.shape == (3, 12800)
+    conv5 = keras.Model(detector.inputs[0], detector.get_layer("conv5").output)
+    whole = keras.Model(detector.inputs, [detector.get_layer("spp").output, detector.output])
+    logits = fully_connected_part(detector)(pooled)
+    for number, (box, scale) in enumerate(zip(boxes, scales, strict=True)):
+        size = [(62, 80), (93, 120)][scale]
+        image = tf.image.resize(photo, size)[None]
+        cells = conv5(image).shape[1:3]
+        windows = window_cells(box[None, None] * (size[0] / 62), cells)
+        expected, score = whole([image, windows])
+        np.testing.assert_allclose(pooled[number], expected[0, 0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(logits[number], score[0, 0], rtol=1e-3, atol=1e-6)
+
+
+def test_the_part_behind_the_pyramid_shares_its_weights(networks):
+    _, detector = networks
+    part = fully_connected_part(detector)
+    assert {id(weight) for weight in part.weights} <= {id(weight) for weight in detector.weights}
+    assert [layer.name for layer in part.layers[1:]] == ["fc6", "drop6", "fc7", "drop7", "fc8"]
