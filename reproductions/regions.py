@@ -108,7 +108,9 @@ def main(pipeline_of, arguments=None):
         for number, name in enumerate(stages, 1):
             print(f"== stage {number} of {len(stages)}: {name}", flush=True)
             with work.timed(name):
-                STAGES[name](work)
+                found = STAGES[name](work)
+        if "test" in stages:
+            report(work, found)
     except KeyboardInterrupt:
         print("stopped; the same command goes on.", file=sys.stderr)
         return 130
@@ -373,7 +375,7 @@ def kept(file, of, kind, stage):
 
 
 def test(work):
-    """Find objects in the test photos both ways; the average precisions, the record and the pictures."""
+    """Find objects in the test photos both ways: {way: [{"boxes", "scores", "labels"}]}."""
     svms = kept(work.out / "svms.npz", work.fc7_features.of, SVMs, "svm")
     regressors = kept(work.out / "regressors.npz", work.pooled_features.of, BoxRegressors, "regression")
     compute = work.pipeline.features(work.network)
@@ -383,9 +385,7 @@ def test(work):
     for photo in tqdm(work.test_photos, "test", unit=" photos"):
         for way, each in find(photo, work.out / "detections" / digest, compute, svms, regressors).items():
             found[way].append(each)
-    truths = [photo["truth"] for photo in work.test_photos]
-    scores = {way: voc_scores(found[way], truths, work.labels, "11-point") for way in WAYS}
-    report(work, found, truths, scores)
+    return found
 
 
 def find(photo, folder, compute, svms, regressors):
@@ -404,7 +404,10 @@ def find(photo, folder, compute, svms, regressors):
         return {way: {name: saved[f"{way}/{name}"] for name in ("boxes", "scores", "labels")} for way in WAYS}
 
 
-def report(work, found, truths, scores):
+def report(work, found):
+    """The average precisions, the record and the pictures."""
+    truths = [photo["truth"] for photo in work.test_photos]
+    scores = {way: voc_scores(found[way], truths, work.labels, "11-point") for way in WAYS}
     tuned = json.loads((work.out / "finetune.json").read_text())
     seconds = json.loads((work.out / "seconds.json").read_text())
     undecided = "smoke run" if work.options.smoke else "proxy" if work.departures else ""

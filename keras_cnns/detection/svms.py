@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.svm import LinearSVC
 from tqdm import tqdm
 
 from keras_cnns.files import whole
@@ -102,6 +101,8 @@ class Mining:
             self.train(k)
 
     def train(self, k):
+        from sklearn.svm import LinearSVC  # slow to import
+
         rows = np.concatenate([self.positives[k], self.negatives[k]])
         values = self.features.rows(rows) * self.svms.scale
         svm = LinearSVC(

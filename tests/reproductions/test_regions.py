@@ -137,12 +137,6 @@ def test_a_stage_before_its_time(stage, folder, tmp_path, capsys):
     assert "network.keras is not there; the stage finetune makes it" in capsys.readouterr().err
 
 
-def test_a_folder_that_is_not_there(tmp_path, capsys):
-    flags = ["--data-dir", str(tmp_path / "none"), "--out", str(tmp_path / "run"), "--stage", "proposals"]
-    assert regions.main(rcnn_small, flags) == 2
-    assert "voc/2007" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("flag", [["--images", "0"], ["--steps", "-1"], ["--stage", "none"]])
 def test_bad_flags(flag, capsys):
     with pytest.raises(SystemExit) as exit:
