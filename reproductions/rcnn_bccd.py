@@ -59,9 +59,8 @@ def optimizer(steps):
 
 
 def claims(ours, undecided):
-    """The rule was fixed before the run: the regression gains something. The paper's 4.3 points are of other data."""
+    """The rule was fixed before the run: the regression gains something, how much is a matter of the data."""
     gain = ours[WAYS[1]] - ours[WAYS[0]]
-    undecided = "smoke run" if undecided == "smoke run" else ""  # BCCD is what the claim is about here
     return [
         claim("B4", f"R-CNN in small, mAP {way}, %", paper, ours[way], "none: VOC 2007's", False, "a proxy")
         for way, paper in zip(WAYS, (54.2, 58.5), strict=True)
@@ -87,9 +86,11 @@ def pipeline():
             f"the first {PROPOSALS} boxes of a photo in place of 2,000",
             f"{STEPS} steps of fine-tuning, with fc6 and fc7 from random weights, conv1 and conv2 left as they are",
             "bfloat16 arithmetic, float32 weights",
+            "BCCD in place of VOC 2007",
         ),
         proposals=PROPOSALS,
         precision="bfloat16",
+        any_data=True,
     )
 
 

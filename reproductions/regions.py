@@ -67,6 +67,7 @@ class Pipeline:
     batch_size: int = 128
     proposals: int = 2000
     precision: str = "float32"
+    any_data: bool = False  # whether it is about whatever folder it is given, and not about VOC 2007
 
 
 def main(pipeline_of, arguments=None):
@@ -145,7 +146,7 @@ class Work:
         self.departures += [f"{self.precision} arithmetic, float32 weights"] * (self.precision != pipeline.precision)
         folder = options.data_dir
         self.folder = folder if folder and (folder / "ImageSets/Main").is_dir() else None
-        if self.folder and folder.name != "VOC2007":
+        if self.folder and folder.name != "VOC2007" and not pipeline.any_data:
             self.departures.append(f"data set {folder.name} instead of VOC 2007")
         settings = {**parameters, **{name: getattr(options, name) for name in ("initial", "seed", "smoke")}}
         settings |= {"data": self.folder.name if self.folder else "voc/2007", "precision": self.precision}
