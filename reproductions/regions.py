@@ -372,7 +372,8 @@ def kept(file, of, kind, stage):
     if not file.exists() or str(np.load(file)["of"]) != of:
         raise ValueError(f"{file} is not there for this network; the stage {stage} makes it.")
     with np.load(file) as saved:
-        return kind(**{name: saved[name] for name in kind._fields})
+        arrays = {name: saved[name] for name in kind._fields}
+    return kind(**{name: each if each.ndim else each.item() for name, each in arrays.items()})
 
 
 def test(work):

@@ -1,5 +1,7 @@
 """SPPNet: any size, one set of weights for both networks, and which cells belong to a box."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -96,12 +98,14 @@ def test_the_scale_at_which_a_window_is_nearest_224():
     assert nearest_scale(boxes[:0], (300, 400)).shape == (0,)
 
 
-def test_pooled_features_are_those_of_the_whole_network(networks):
-    """Of a photo of 62x80 at two scales, whose shorter sides are 62 and 93."""
+def test_pooled_features_are_those_of_the_whole_network(networks, monkeypatch):
+    """Of a photo of 62x80 at two scales, whose shorter sides are 62 and 93; windows are to be near 64x64 here."""
+    monkeypatch.setattr(sys.modules["keras_cnns.detection.sppnet"], "WINDOW", 64)
     _, detector = networks
     photo = np.random.default_rng(0).normal(size=(62, 80, 3)).astype("float32")
     boxes = np.float32([[0, 0, 60, 60], [10, 0, 40, 30], [0, 30, 80, 62]])
     scales = nearest_scale(boxes, (62, 80), (62, 93))
+    assert scales.tolist() == [0, 1, 0]
     pooled = pyramid_features(detector, (62, 93))(photo, boxes)
     assert pooled.shape == (3, 12800)
     conv5 = keras.Model(detector.inputs[0], detector.get_layer("conv5").output)
