@@ -55,7 +55,9 @@ def network(classes, options):
 
 
 def optimizer(steps):
-    return SGD(step_decay(0.001, at=[steps * 3 // 4]), momentum=0.9, l2=5e-4, undecayed=("bias",), doubled=("bias",))
+    """A tenth of the rate in the first tenth of the steps, since fc6 and fc7 start from random weights."""
+    rates = step_decay(0.001, at=[steps * 3 // 4], warm_up=(1e-4, steps // 10))
+    return SGD(rates, momentum=0.9, l2=5e-4, undecayed=("bias",), doubled=("bias",))
 
 
 def claims(ours, undecided):
@@ -84,7 +86,8 @@ def pipeline():
             f"VGG-16 cut short: windows of {SIDE}x{SIDE}, conv1_1 to pool4, fc6 and fc7 of {UNITS:,}, in place of "
             "AlexNet",
             f"the first {PROPOSALS} boxes of a photo in place of 2,000",
-            f"{STEPS} steps of fine-tuning, with fc6 and fc7 from random weights, conv1 and conv2 left as they are",
+            f"{STEPS} steps of fine-tuning, with fc6 and fc7 from random weights at a tenth of the rate first, conv1 "
+            "and conv2 left as they are",
             "bfloat16 arithmetic, float32 weights",
             "BCCD in place of VOC 2007",
         ),
