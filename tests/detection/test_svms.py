@@ -16,7 +16,7 @@ def learning(tmp_path):
     photos = [{"boxes": BOXES, "labels": np.array([number % 2])} for number in range(12)]
     features = Features(tmp_path / "f", [len(BOXES)] * len(photos), 6, "net")
     for number in range(len(photos)):
-        values = random.normal(size=(len(BOXES), 6)) * 4
+        values = random.normal(size=(len(BOXES), 6)) * 2
         values[0, number % 2] += 12
         values[1] = [0, 0, 0, 0, 40, 40]  # whoever takes it for a negative comes out elsewhere
         features.write(number, values)
@@ -47,7 +47,7 @@ def solved(x, y, c):
         jac=True,
         bounds=list(zip(np.zeros(len(y)), c, strict=True)),
         method="L-BFGS-B",
-        options={"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-10},
+        options={"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-8},
     )
     return dual.x @ z
 
