@@ -36,6 +36,7 @@ from keras_cnns.evaluation import voc_scores
 from keras_cnns.evaluation.detection import precision_recall, voc_matches
 from keras_cnns.files import whole
 from keras_cnns.training import JIT_COMPILE, Checkpoints, mirrored, train
+from reproductions.detection import written
 from reproductions.record import measured, publish, write_json
 from reproductions.run import PRECISIONS, SMOKE_BATCH, SMOKE_STEPS
 from reproductions.segmentation import VGG_MEAN
@@ -262,16 +263,6 @@ class Timed:
         seconds = json.loads(self.file.read_text()) if self.file.exists() else {}
         seconds[self.stage] = round(seconds.get(self.stage, 0) + time.monotonic() - self.start, 1)
         write_json(self.file, seconds)
-
-
-def written(name, image, folder):
-    """The file, in `folder`, of an image that is encoded bytes or an array."""
-    file = folder / f"{name}.{'jpg' if isinstance(image, bytes) else 'png'}"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with whole(file) as part:
-            part.write_bytes(image) if isinstance(image, bytes) else Image.fromarray(image).save(part)
-    return file
 
 
 def pixels(path):
