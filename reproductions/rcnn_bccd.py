@@ -30,12 +30,11 @@ STEPS, PROPOSALS = 600, 400
 def small_network(classes):
     """VGG-16 cut short: logits `(batch, classes + 1)`; `flatten`, 4x4x512, are its pooled features."""
     image = x = keras.Input((SIDE, SIDE, 3), name="image")
-    for stage, (filters, kernels) in enumerate(zip(FILTERS, CONFIGURATIONS["D"], strict=True), start=1):
+    table = zip(FILTERS[:STAGES], CONFIGURATIONS["D"][:STAGES], strict=True)
+    for stage, (filters, kernels) in enumerate(table, start=1):
         for i, kernel in enumerate(kernels, start=1):
-            if stage <= STAGES:
-                x = keras.layers.Conv2D(filters, kernel, padding="same", activation="relu", name=f"conv{stage}_{i}")(x)
-        if stage <= STAGES:
-            x = keras.layers.MaxPooling2D(2, name=f"pool{stage}")(x)  # 32, 16, 8, 4 pixels a side
+            x = keras.layers.Conv2D(filters, kernel, padding="same", activation="relu", name=f"conv{stage}_{i}")(x)
+        x = keras.layers.MaxPooling2D(2, name=f"pool{stage}")(x)  # 32, 16, 8, 4 pixels a side
     x = keras.layers.Flatten(name="flatten")(x)
     for number in (6, 7):
         x = keras.layers.Dense(UNITS, activation="relu", name=f"fc{number}")(x)

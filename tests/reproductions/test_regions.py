@@ -191,7 +191,7 @@ def test_bccd_decides_whether_regression_gains():
 
 
 def test_the_network_of_bccd():
-    model, _ = rcnn_bccd.small_network(3)
+    model = rcnn_bccd.small_network(3)
     assert model.get_layer("flatten").output.shape == (None, 4 * 4 * 512) and model.output_shape == (None, 4)
     # VGG-16 to conv4_3: 1,792 + 36,928 + 73,856 + 147,584 + 295,168 + 2 * 590,080 + 1,180,160 + 2 * 2,359,808.
     convolutions = sum(layer.count_params() for layer in model.layers if layer.name.startswith("conv"))
