@@ -175,20 +175,20 @@ class Work:
     @functools.cached_property
     def train_photos(self):
         """Dicts as `keras_cnns.data.windows` has them."""
-        return [photo for photo in self.photos(self.data[0]) if len(photo["boxes"])]
+        return [photo for photo in self.photos(self.data[0], "train") if len(photo["boxes"])]
 
     @functools.cached_property
     def test_photos(self):
         """The same with the proposals alone in `boxes`."""
-        photos = self.photos(self.data[1])
+        photos = self.photos(self.data[1], "test")
         return [{**photo, "boxes": photo["boxes"][len(photo["labels"]) :]} for photo in photos]
 
-    def photos(self, images):
+    def photos(self, images, split):
         photos = []
         folder = self.out / "proposals"
         for _, name, image, rows in images.records().take(self.only or -1):
             name, there = name.numpy().decode(), truth(rows)
-            path = Path(name) if Path(name).is_file() else written(name, image.numpy(), folder / "photos")
+            path = Path(name) if Path(name).is_file() else written(name, image.numpy(), folder / split)
             chosen = slice(None) if self.pipeline.difficult else ~there["difficult"]
             photos.append({"path": path, "truth": there, "objects": there["boxes"][chosen]})
             photos[-1]["labels"] = there["labels"][chosen]
