@@ -255,6 +255,11 @@ def segment(options):
     model, preprocessing, labels = load_source(options.source)
     default_preprocessing(model)  # refuses what does not label pixels before a photograph is read
     labels = labels or [str(number) for number in range(model.outputs[0].shape[-1])]
+    first = {}
+    for path in options.image:
+        other = first.setdefault(Path(path).stem, path)
+        if other != path:
+            raise ValueError(f"{other} and {path} would give files of one name; label them into two folders (--out).")
     options.out.mkdir(parents=True, exist_ok=True)
     failed = False
     for path in options.image:

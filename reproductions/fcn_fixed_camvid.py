@@ -223,7 +223,7 @@ def training(name, seed, heads, parts, out, smoke):
     losses = []
     for epoch in tqdm(range(epochs), f"{name}, seed {seed}", unit=" epochs", leave=False):
         order = permutation(images, seed, epoch)[: images // BATCH * BATCH]
-        losses.append(head.fit(train.batches(USED[kind], order), verbose=0).history["loss"][0])
+        losses.append(head.fit(train.batches(USED[kind], order), shuffle=False, verbose=0).history["loss"][0])
     if not np.isfinite(losses).all():
         raise ValueError(f"{name}, seed {seed}: the loss is not finite.")
     scores = segmentation_scores(head, test.batches(USED[kind], np.arange(len(test.images))), test.images.labels)

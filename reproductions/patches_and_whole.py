@@ -18,12 +18,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib import pyplot as plt
 
 from keras_cnns import alexnet
 from keras_cnns.data import camvid, digit_masks
 from keras_cnns.segmentation import convolutionalize
 from reproductions.record import measured, publish
 from reproductions.run import folder_of
+from reproductions.study import save
 
 SCRIPT = "patches_and_whole"
 WINDOW, STRIDE, BATCH, TURNS = 44, 8, 32, 5
@@ -91,7 +93,25 @@ def measure(options):
         seconds=round(time.monotonic() - started),
     )
     publish(record, options.out)
+    draw(record, options.out.with_suffix(".png"))
     return 0
+
+
+def draw(record, path):
+    """The times of both ways as bars, with their ratio."""
+    figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    for number, label in enumerate(("over the whole image", "patch by patch")):
+        times = [each[number] for each in record["milliseconds"].values()]
+        axes.bar(np.arange(len(times)) + 0.4 * number - 0.2, times, 0.38, label=label)
+    for place, (whole, patches) in enumerate(record["milliseconds"].values()):
+        axes.annotate(f"{patches / whole:.1f} times", (place + 0.2, patches), ha="center", va="bottom", size=8)
+    names = {"grid": "a grid of windows", "every pixel": "a window for every pixel", "alexnet": "AlexNet"}
+    axes.set_xticks(range(len(names)), [names[each] for each in record["milliseconds"]])
+    axes.set(ylabel="milliseconds", yscale="log", title="one image, equal windows")
+    axes.margins(y=0.15)
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend()
+    save(figure, path)
 
 
 def row(kind, what, ours, verdict, paper=None):

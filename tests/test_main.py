@@ -180,6 +180,12 @@ def test_segment_goes_on_after_a_file_that_is_no_image(labelling_run, run, tmp_p
     assert "colours does not give logits (batch, height, width, classes)" in capsys.readouterr().err
 
 
+def test_photographs_of_one_name_do_not_overwrite_each_other(labelling_run, tmp_path, capsys):
+    assert main(["segment", str(labelling_run), "a/1.jpg", "b/1.png", "--out", str(tmp_path / "out")]) == 2
+    assert "a/1.jpg and b/1.png would give files of one name" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_labelling_run_is_exported(labelling_run, tmp_path):
     assert main(["export", str(labelling_run), str(tmp_path / "saved")]) == 0
     saved = tf.saved_model.load(str(tmp_path / "saved"))
