@@ -11,7 +11,7 @@ import sys
 
 from matplotlib import pyplot as plt
 
-from reproductions.study import Difference, Study, Training, band, main, of, save, test_error
+from reproductions.study import Difference, Study, Training, main, of, save, test_error, training_error
 
 STEPS = 1_000  # of 32 images
 WHOLE, NO_HEADS = "GoogLeNet", "GoogLeNet-no-heads"
@@ -31,26 +31,28 @@ CLAIMS = [
 
 
 def draw(record, path):
-    """Left, the heads over the steps; right, the test error after the last step of every network."""
+    """The test and the training error of every network after the last step, seed by seed."""
     runs = record["runs"]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    for number, (name, label) in enumerate(((WHOLE, "with auxiliary heads"), (NO_HEADS, "without"))):
-        band(left, of(runs, name), "test_error", color=f"C{number}", marker="o", label=f"{label}: test")
-        band(left, of(runs, name), "training_error", color=f"C{number}", marker="o", linestyle="--", label="training")
-    left.set(xlabel="steps", ylabel="error, %", title="auxiliary heads")
-    left.grid(alpha=0.3)
-    left.legend(fontsize=8)
+    figure, axes = plt.subplots(figsize=(9.5, 4.4), layout="constrained")
     labels = {WHOLE: "whole", NO_HEADS: "no heads", **{name: f"no {branch}" for name, branch in BRANCHES.items()}}
-    for place, (name, label) in enumerate(labels.items()):
-        errors = [test_error(run) for run in of(runs, name)]
-        right.plot([place] * len(errors), errors, "o", color="C0" if name == WHOLE else "C1")
-        right.hlines(sum(errors) / len(errors), place - 0.3, place + 0.3, color="black")
-        parameters = of(runs, name)[0]["model"]["parameters"]
-        labels[name] = f"{label}\n{parameters / 1000:,.0f} K"
-    right.set(ylabel="test error, %", title="each seed, and the mean; parameters with the heads'")
-    right.set_xticks(range(len(labels)), labels.values(), size=8)
-    right.grid(alpha=0.3, axis="y")
-    figure.suptitle(f"small GoogLeNet on CIFAR-10, {STEPS:,} steps; mean of {len(of(runs, WHOLE))} seeds")
+    for place, name in enumerate(labels):
+        for kind, figure_of, look in (
+            ("training (augmented images)", training_error, {"color": "0.6", "markersize": 5}),
+            ("test", test_error, {"color": "C0" if name == WHOLE else "C1", "markersize": 8}),
+        ):
+            errors = [figure_of(run) for run in of(runs, name)]
+            axes.plot([place] * len(errors), errors, "o", label=kind if name == NO_HEADS else None, **look)
+            axes.hlines(sum(errors) / len(errors), place - 0.3, place + 0.3, color=look["color"])
+        labels[name] += f"\n{of(runs, name)[0]['model']['parameters'] / 1000:,.0f} K"
+    axes.set(
+        ylabel="error, %",
+        title=f"small GoogLeNet on CIFAR-10 without its heads or a branch, {STEPS:,} steps; a point a seed, a line the "
+        "mean\n(the paper prints no figure; parameters with the heads')",
+    )
+    axes.title.set_size(10)
+    axes.set_xticks(range(len(labels)), labels.values(), size=9)
+    axes.grid(alpha=0.3, axis="y")
+    axes.legend(fontsize=8)
     save(figure, path)
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_cnns.data import digit_boxes
-from keras_cnns.detection import detect, fast_rcnn, read_proposals
+from keras_cnns.detection import detect, read_proposals
 from keras_cnns.detection.fast_rcnn import vgg16_trunk
 from keras_cnns.export import load_source
 from keras_cnns.layers import RoIPooling
@@ -26,20 +26,17 @@ def small(classes, trunk):
     x = keras.layers.Reshape((-1, 4 * 4 * 16))(RoIPooling(4, 1 / 4, name="roi_pool5")(x, boxes))
     for number in (6, 7):
         x = keras.layers.Dropout(0.5)(keras.layers.Dense(32, activation="relu", name=f"fc{number}")(x))
-    outputs = [
-        keras.layers.Dense(units, name=name)(x)
-        for units, name in ((classes + 1, "cls_score"), (4 * classes + 4, "bbox_pred"))
-    ]
-    return keras.Model([image, boxes], outputs, name="small_fast_rcnn")
+    logits = keras.layers.Dense(classes + 1, name="cls_score")(x)
+    deltas = keras.layers.Dense(4 * (classes + 1), name="bbox_pred")(x)
+    return keras.Model([image, boxes], [logits, deltas], name="small_fast_rcnn")
 
 
 @pytest.fixture
 def pages(monkeypatch):
     """The script on 8 pages of digits, and 3 for the test, by a small network."""
     monkeypatch.setattr(fast_rcnn_voc, "fast_rcnn", small)
-    monkeypatch.setattr(
-        runner.Run, "boxes", lambda run, *names: [digit_boxes("train").take(8), digit_boxes("test").take(3)]
-    )
+    images = [digit_boxes("train").take(8), digit_boxes("test").take(3)]
+    monkeypatch.setattr(runner.Run, "boxes", lambda run, train, test: images)
 
 
 def declared(tmp_path, *flags):
@@ -60,7 +57,7 @@ def test_the_training_is_the_papers(pages, tmp_path):
     assert [type(loss) for loss in recipe.loss] == [RoICrossEntropy, RoISmoothL1]
     ((images, rois), (labels, targets)) = next(iter(recipe.train.batches(2)))
     assert images.shape == (2, 600, 600, 3) and rois.shape == (2, 64, 4) and targets.shape == (2, 64, 5)
-    assert (labels.numpy() > 0).sum(axis=1).tolist() == [16, 16] or (labels.numpy() > 0).sum(axis=1).max() <= 16
+    assert (labels.numpy() > 0).sum(axis=1).tolist() == [16, 16]  # the nine digits themselves, and boxes around them
     assert images.numpy().min() == pytest.approx(-122.7717, abs=1e-3) and images.dtype == "float32"
     assert {claim.metric: (claim.paper, claim.at_least) for claim in recipe.claims} == {"voc_map": (57.1, 56.1)}
     assert recipe.preprocessing(digit_boxes("test").arrays[0][:1]).shape == (1, 600, 600, 3)
@@ -72,7 +69,13 @@ def test_the_first_two_stages_of_vgg16_are_frozen():
     trunk = keras.Model(image, vgg16_trunk(image))
     frozen = [layer for layer in trunk.layers if layer.name.startswith(fast_rcnn_voc.FROZEN["vgg16"])]
     assert sum(layer.count_params() for layer in frozen) == 260_160
-    assert "trunk" in fast_rcnn.__doc__ and fast_rcnn_voc.TABLE_4 == {"vgg16": 66.9, "alexnet": 57.1}
+
+
+def test_conv1_of_the_smallest_trunk_is_frozen_and_nothing_else(pages, tmp_path):
+    """Section 4.5: "all experiments with models S and M fine-tune layers conv2 and up"."""
+    _, recipe = declared(tmp_path, "--trunk", "alexnet")
+    weighty = [layer for layer in recipe.model.layers if layer.weights]
+    assert [layer.name for layer in weighty if not layer.trainable] == ["conv1"] and len(weighty) == 6
 
 
 def test_deltas_are_normalised_to_mean_0_and_deviation_1(pages, tmp_path):
@@ -100,23 +103,14 @@ def test_deltas_are_normalised_to_mean_0_and_deviation_1(pages, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_writes_what_it_finds(pages, tmp_path, capsys):
-    """The record, the pictures and the export; conv1 stays, the others learn; the loss falls."""
-    flags = [
-        "--smoke",
-        "--trunk",
-        "alexnet",
-        "--out",
-        str(tmp_path / "run"),
-        "--steps",
-        "12",
-        "--checkpoint-steps",
-        "5",
-    ]
+    """The record, the pictures and the export; the loss falls."""
+    settings = "--smoke --trunk alexnet --steps 12 --checkpoint-steps 5"
+    flags = [*settings.split(), "--out", str(tmp_path / "run")]
     assert runner.main(fast_rcnn_voc.recipe, flags) == 0
     record = json.loads((tmp_path / "run/record.json").read_text())
     first, *_, last = record["epochs"]
     assert [row["step"] for row in record["epochs"]] == [4, 8, 12] and last["loss"] < first["loss"]
-    assert last["loss"] == pytest.approx(last["loss"]) and {"accuracy", "bbox_pred_loss", "test_map"} <= last.keys()
+    assert last["loss"] > last["bbox_pred_loss"] > 0 and {"accuracy", "test_map"} <= last.keys()
     assert record["final_tests"]["voc"]["images"] == 3 and record["claims"][0]["verdict"] == "not decided (smoke run)"
     for name in ("curves.png", "test_images/examples.png", "test_images/0.png", "saved_model/saved_model.pb"):
         assert (tmp_path / "run" / name).stat().st_size > 0
@@ -134,7 +128,7 @@ def test_a_run_writes_what_it_finds(pages, tmp_path, capsys):
     assert runner.main(fast_rcnn_voc.recipe, [*flags, "--accumulate", "2", "--out", str(tmp_path / "other")]) == 2
 
 
-def test_a_voc_folder_in_the_place_of_the_data_set(tmp_path, capsys):
+def test_a_voc_folder_in_the_place_of_the_data_set(tmp_path):
     voc_folder(tmp_path / "cells", trainval="ab", test="d")
     options, parameters = runner.parse(fast_rcnn_voc.recipe, "fast_rcnn_voc", ["--data-dir", str(tmp_path / "cells")])
     run = runner.Run("fast_rcnn_voc", options, parameters)
