@@ -15,7 +15,6 @@ layout. Wants a GPU.
 import functools
 import sys
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -62,10 +61,9 @@ def optimizer(steps):
 
 
 def both_features(model, scales):
-    pooled, part = pyramid_features(model, scales), fully_connected_part(model)
-    fc7 = keras.Model(part.input, part.get_layer("fc7").output)
+    pooled, fc7 = pyramid_features(model, scales), fully_connected_part(model, last="fc7")
 
-    @tf.function(input_signature=[tf.TensorSpec((None, part.input_shape[-1]))])
+    @tf.function(input_signature=[tf.TensorSpec((None, fc7.input_shape[-1]))])
     def of_pooled(values):
         return tf.cast(fc7(values, training=False), tf.float32)
 

@@ -147,10 +147,15 @@ def pyramid_features(detector, scales=SCALES):
     return features
 
 
-def fully_connected_part(detector):
+def fully_connected_part(detector, last="fc8"):
     """Return the layers of `sppnet_detector` behind the pyramid as a network of their own, which shares their weights:
-    from pooled features `(batch, bins * channels)` to logits. These layers alone are fine-tuned: section 4."""
+    from pooled features `(batch, bins * channels)` to logits. These layers alone are fine-tuned: section 4.
+
+    last: the last of these layers: "fc7" gives the features that SVMs learn from.
+    """
     x = features = keras.Input(detector.get_layer("spp").output.shape[2:], name="features")
     for layer in detector.layers[detector.layers.index(detector.get_layer("spp")) + 1 :]:
         x = layer(x)
+        if layer.name == last:
+            break
     return keras.Model(features, x, name=f"{detector.name}_fully_connected")

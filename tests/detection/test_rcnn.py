@@ -26,6 +26,8 @@ def test_features_of_more_boxes_than_go_through_at_once():
     expected = keras.Model(network.input, [network.get_layer(name).output for name in ("flatten", "fc7")])(windows)
     np.testing.assert_allclose(pooled, expected[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(fc7, expected[1], rtol=1e-4, atol=1e-5)
+    (alone,) = window_features(network, 2, names=("flatten",))(photo, boxes[:3])
+    np.testing.assert_allclose(alone, pooled[:3], rtol=1e-4, atol=1e-5)
     none = window_features(network, context=2)(photo, boxes[:0])
     assert [each.shape for each in none] == [(0, 100), (0, 7)]
 
