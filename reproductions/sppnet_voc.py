@@ -63,7 +63,10 @@ def optimizer(steps):
 
 def both_features(model, scales):
     pooled, part = pyramid_features(model, scales), fully_connected_part(model)
-    fc7 = keras.Model(part.input, part.get_layer("fc7").output)
+    x = values = keras.Input(part.input_shape[1:])
+    for layer in part.layers[1 : part.layers.index(part.get_layer("fc7")) + 1]:
+        x = layer(x)
+    fc7 = keras.Model(values, x)
 
     @tf.function(input_signature=[tf.TensorSpec((None, part.input_shape[-1]))])
     def of_pooled(values):

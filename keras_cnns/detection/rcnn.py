@@ -63,7 +63,8 @@ def window_features(network, context=CONTEXT, names=FEATURES):
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4))])
     def of_some(photo, boxes):
-        return [tf.cast(each, tf.float32) for each in part(warp_boxes(photo, boxes, size, context), training=False)]
+        outputs = tf.nest.flatten(part(warp_boxes(photo, boxes, size, context), training=False))  # Keras unpacks one
+        return tuple(tf.cast(each, tf.float32) for each in outputs)
 
     def features(photo, boxes):
         boxes = np.asarray(boxes, "float32").reshape(-1, 4)
