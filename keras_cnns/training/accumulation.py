@@ -32,7 +32,7 @@ def small_memory_step(model, accumulate=1, recompute=False):
     replicas = model.distribute_strategy.num_replicas_in_sync
     if accumulate < 1:
         raise ValueError(f"accumulate is {accumulate}; it must be at least 1.")
-    if len(model.inputs) > 1:
+    if not recompute and len(getattr(model, "inputs", None) or []) > 1:  # segments_of tells it otherwise
         raise ValueError(f"{model.name} has {len(model.inputs)} inputs; it can be neither accumulated nor recomputed.")
     if type(model).train_step is not keras.Model.train_step:
         raise ValueError(f"{model.name} has a train_step of its own; it can be neither accumulated nor recomputed.")
