@@ -66,7 +66,6 @@ class Pipeline:
     difficult: bool = True  # whether difficult objects are learnt from
     batch_size: int = 128
     proposals: int = 2000
-    precision: str = "float32"
     any_data: bool = False  # whether it is about whatever folder it is given, and not about VOC 2007
 
 
@@ -91,7 +90,7 @@ def main(pipeline_of, arguments=None):
     add("--steps", type=int, help="of the fine-tuning; its schedule is scaled to them")
     add("--batch-size", type=int, help="windows of a step (default: the paper's 128)")
     add("--images", type=int, help="only the first so many of each list; decides nothing")
-    add("--precision", choices=PRECISIONS, help="of the network's arithmetic; weights are float32")
+    add("--precision", choices=PRECISIONS, default="float32", help="of the network's arithmetic; weights are float32")
     add("--seed", type=int, default=0)
     add("--smoke", action="store_true", help="a few minutes on digits that need no download; decides nothing")
     add("--strict", action="store_true", help="a damaged file is an error, not left out")
@@ -128,7 +127,6 @@ class Work:
         self.script, self.pipeline, self.options = script, pipeline, options
         smoke = options.smoke
         self.out = options.out or Path("runs", script + ("-smoke" if smoke else ""))
-        self.precision = options.precision or pipeline.precision
         self.steps = options.steps or (SMOKE_STEPS if smoke else pipeline.steps)
         self.batch_size = options.batch_size or (SMOKE_BATCH if smoke else pipeline.batch_size)
         self.count = options.proposals or (SMOKE_PROPOSALS if smoke else pipeline.proposals)
@@ -143,13 +141,13 @@ class Work:
             if ours != theirs
         ]
         self.departures += [f"the first {self.only} photos of each list alone"] * bool(self.only)
-        self.departures += [f"{self.precision} arithmetic, float32 weights"] * (self.precision != pipeline.precision)
+        self.departures += [f"{options.precision} arithmetic, float32 weights"] * (options.precision != "float32")
         folder = options.data_dir
         self.folder = folder if folder and (folder / "ImageSets/Main").is_dir() else None
         if self.folder and folder.name != "VOC2007" and not pipeline.any_data:
             self.departures.append(f"data set {folder.name} instead of VOC 2007")
         settings = {**parameters, **{name: getattr(options, name) for name in ("initial", "seed", "smoke")}}
-        settings |= {"data": self.folder.name if self.folder else "voc/2007", "precision": self.precision}
+        settings |= {"data": self.folder.name if self.folder else "voc/2007", "precision": options.precision}
         settings |= {"steps": self.steps, "batch_size": self.batch_size, "boxes": self.count, "photos": self.only}
         file = self.out / "settings.json"
         if file.exists() and json.loads(file.read_text()) != settings:
@@ -213,7 +211,7 @@ class Work:
     def beginning(self):
         """The network before it is fine-tuned, and what is to be said of its weights."""
         keras.utils.set_random_seed(self.options.seed)
-        keras.config.set_dtype_policy(PRECISIONS[self.precision])
+        keras.config.set_dtype_policy(PRECISIONS[self.options.precision])
         try:
             with mirrored(None).scope():
                 return self.pipeline.network(len(self.labels), self.options)
