@@ -10,6 +10,7 @@ steps of the game, and in those of a discriminator that is trained alone against
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -112,7 +113,12 @@ def main(arguments=None):
     parser.formatter_class = argparse.RawTextHelpFormatter
     parser.add_argument("--out", type=Path, default=Path("runs", f"{SCRIPT}.json"), help="the record to write")
     options = parser.parse_args(arguments)
-    runs = [{"kind": kind, "seed": seed, "steps": first_steps(kind, seed)} for seed in range(SEEDS) for kind in KINDS]
+    runs = []
+    for seed in range(SEEDS):
+        for kind in KINDS:
+            started = time.monotonic()
+            steps = first_steps(kind, seed)
+            runs.append({"kind": kind, "seed": seed, "seconds": round(time.monotonic() - started), "steps": steps})
     record = measured(
         SCRIPT,
         data=digits("train").description,

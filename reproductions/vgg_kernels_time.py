@@ -61,7 +61,7 @@ def claim(seconds):
 def draw(record, path):
     """The seconds of each round, and what each network has to compute."""
     figure, axes = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
-    for number, (name, seconds) in enumerate(record["seconds"].items()):
+    for number, (name, seconds) in enumerate(record["rounds"].items()):
         each = [1000 * second / record["steps"] for second in seconds]
         label = "{}: {:,.1f} million multiply-adds, {:,} parameters".format(name, *record["size"][name])
         axes.plot(range(1, len(each) + 1), each, "o", color=f"C{number}", markersize=4, label=label)
@@ -91,7 +91,8 @@ def main(arguments=None):
             name: [sum(row.multiply_adds for row in layer_table(model)) / 1e6, model.count_params()]
             for name, model in models.items()
         },
-        seconds=seconds,
+        rounds=seconds,
+        seconds=[round(sum(sum(each) for each in seconds.values()))],
         claims=[claim(seconds)],
         deviations=["the small networks of `vgg_ideas_cifar10`, 32x32 pixels"],
     )
