@@ -255,20 +255,8 @@ def segment(options):
     model, preprocessing, labels = load_source(options.source)
     default_preprocessing(model)  # refuses what does not label pixels before a photograph is read
     labels = labels or [str(number) for number in range(model.outputs[0].shape[-1])]
-    first = {}
-    for path in options.image:
-        other = first.setdefault(Path(path).stem, path)
-        if other != path:
-            raise ValueError(f"{other} and {path} would give files of one name; label them into two folders (--out).")
-    options.out.mkdir(parents=True, exist_ok=True)
-    failed = False
-    for path in options.image:
-        try:
-            image = pixels_of(path, 3)
-        except ValueError as error:
-            failed = True
-            print(f"error: {error}", file=sys.stderr)
-            continue
+
+    def one(path, image):
         (label_map,) = label_pixels(model, [Image.fromarray(image)], preprocessing)
         files = write_segmentation(options.out, Path(path).stem, label_map, image, labels)
         print(f"{path}: {', '.join(str(file) for file in files)}")
@@ -276,13 +264,34 @@ def segment(options):
         for label in np.argsort(-counts)[:5]:
             if counts[label]:
                 print(f"  {counts[label] / label_map.size:7.2%}  {labels[label]}")
-    return 1 if failed else 0
+
+    return each_photograph(options, one)
 
 
 def detect(options):
     model, preprocessing, labels = load_source(options.source)
     check_detector(model)
     labels = labels or [str(number) for number in range(model.outputs[0].shape[-1] - 1)]
+
+    def one(path, image):
+        (found,) = find_objects(model, [image], preprocessing, score_threshold=options.score)
+        file = options.out / f"{Path(path).stem}_boxes.png"
+        with whole(file) as part:
+            draw_boxes(image, found, labels).save(part)
+        print(f"{path}: {file}")
+        for box, score, label in zip(found["boxes"], found["scores"], found["labels"], strict=True):
+            print(f"  {score:7.2%}  {labels[label]}  {' '.join(f'{corner:.0f}' for corner in box)}")
+
+    return each_photograph(options, one)
+
+
+def each_photograph(options, one):
+    """Call `one` with the path and the RGB pixels of each photograph, whose files are named by it; the exit status."""
+    first = {}
+    for path in options.image:
+        other = first.setdefault(Path(path).stem, path)
+        if other != path:
+            raise ValueError(f"{other} and {path} would give files of one name; they need two folders (--out).")
     options.out.mkdir(parents=True, exist_ok=True)
     failed = False
     for path in options.image:
@@ -292,14 +301,8 @@ def detect(options):
             failed = True
             print(f"error: {error}", file=sys.stderr)
             continue
-        (found,) = find_objects(model, [image], preprocessing, score_threshold=options.score)
-        file = options.out / f"{Path(path).stem}_boxes.png"
-        with whole(file) as part:
-            draw_boxes(image, found, labels).save(part)
-        print(f"{path}: {file}")
-        for box, score, label in zip(found["boxes"], found["scores"], found["labels"], strict=True):
-            print(f"  {score:7.2%}  {labels[label]}  {' '.join(f'{corner:.0f}' for corner in box)}")
-    return 1 if failed else 0
+        one(path, image)
+    return int(failed)
 
 
 if __name__ == "__main__":

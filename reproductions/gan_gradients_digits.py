@@ -8,10 +8,8 @@ networks on real digits (no download): the norm of the generator's gradient by b
 steps of the game, and in those of a discriminator that is trained alone against the untrained generator.
 """
 
-import argparse
 import sys
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -24,7 +22,7 @@ from keras_cnns.data import digits
 from keras_cnns.losses import minimax_generator_loss, non_saturating_generator_loss
 from keras_cnns.training import SGD, AdversarialModel
 from reproductions.gradients import decided
-from reproductions.record import measured, publish
+from reproductions.record import measured, parser_of, publish
 from reproductions.study import SEEDS, save
 
 SCRIPT, BATCH, STEPS = "gan_gradients_digits", 100, 400
@@ -56,10 +54,10 @@ def first_steps(kind, seed, steps=STEPS):
         model.train_step((images, None))
         return tf.stack(found)
 
-    rows = []
+    train, rows = digits("train"), []
     with tqdm(total=steps, desc=f"{KINDS[kind]}, seed {seed}", unit=" steps") as bar:
-        for epoch in range(steps * BATCH // 4000 + 1):
-            batches = digits("train").batches(BATCH, shuffle=True, seed=seed, epoch=epoch, drop_remainder=True)
+        for epoch in range(steps * BATCH // len(train) + 1):
+            batches = train.batches(BATCH, shuffle=True, seed=seed, epoch=epoch, drop_remainder=True)
             for images, _ in batches.take(steps - len(rows)):
                 rows.append([float(f"{value:.4g}") for value in step(images[:, 2:30, 2:30] / 255)])
                 bar.update()
@@ -109,9 +107,7 @@ def draw(record, path):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(f"python -m reproductions.{SCRIPT}", description=__doc__)
-    parser.formatter_class = argparse.RawTextHelpFormatter
-    parser.add_argument("--out", type=Path, default=Path("runs", f"{SCRIPT}.json"), help="the record to write")
+    parser = parser_of(SCRIPT, __doc__)
     options = parser.parse_args(arguments)
     runs = []
     for seed in range(SEEDS):

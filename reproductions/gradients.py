@@ -1,9 +1,7 @@
 """The gradients of networks' kernels in the first steps of a training, beside one another."""
 
-import argparse
 import json
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,7 +9,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from keras_cnns.data import tfds_images
-from reproductions.record import git_commit, measured, publish, write_json
+from reproductions.record import git_commit, measured, parser_of, publish, write_json
 from reproductions.study import SEEDS
 
 
@@ -60,12 +58,8 @@ def main(script, documentation, data, variants, claims, deviations, arguments=No
         claims: function from the runs, {"name", "seed", "losses", "norms"}, to the claims' rows.
         deviations: from the paper.
     """
-    parser = argparse.ArgumentParser(f"python -m reproductions.{script}", description=documentation)
-    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser = parser_of(script, documentation, "the record; goes on if it is there")
     parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs", f"{script}.json"), help="the record; goes on if it is there"
-    )
     options = parser.parse_args(arguments)
     train = data(tfds_images("cifar10", "train", options.data_dir))
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,6 @@ equal, for a grid and for every pixel (shift and stitch, section 3.2); and AlexN
 the time alone. Patches go in batches of 32. The weights are those of the start: neither claim looks at them.
 """
 
-import argparse
 import functools
 import sys
 import time
@@ -23,7 +22,7 @@ from matplotlib import pyplot as plt
 from keras_cnns import alexnet
 from keras_cnns.data import camvid, digit_masks
 from keras_cnns.segmentation import convolutionalize
-from reproductions.record import measured, publish
+from reproductions.record import measured, parser_of, publish
 from reproductions.run import folder_of
 from reproductions.study import save
 
@@ -41,10 +40,8 @@ def small_network(classes=11):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(f"python -m reproductions.{SCRIPT}", description=__doc__)
-    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser = parser_of(SCRIPT, __doc__)
     parser.add_argument("--data-dir", type=Path, help="CamVid's folder, or the one that it lies in")
-    parser.add_argument("--out", type=Path, default=Path("runs", f"{SCRIPT}.json"), help="the record")
     parser.add_argument("--smoke", action="store_true", help="a small image, which needs no download; decides nothing")
     options = parser.parse_args(arguments)
     try:

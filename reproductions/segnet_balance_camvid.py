@@ -3,8 +3,8 @@
     python -m reproductions.segnet_balance_camvid --data-dir DIR
 
 Paper: on CamVid 62.0 % in the mean over classes with median frequency balancing, 54.6 without, 82.7 and 84.0 % of the
-pixels right, mean IU 47.7 and 46.3 %. Here at 90x120 pixels, a sixteenth of the paper's, 15 epochs each, three seeds:
-about an hour on two cores. `segnet_basic_camvid` is the paper's recipe.
+pixels right, mean IU 47.7 and 46.3 %. Here at 90x120 pixels, a sixteenth of the paper's, 15 epochs each, three seeds.
+`segnet_basic_camvid` is the paper's recipe.
 """
 
 import sys

@@ -6,9 +6,7 @@ Paper: Table 1: 82.7 % of the pixels right, 62.0 % in the mean over classes, mea
 367 for training; 84.0, 54.6 and 46.3 % without the balancing of classes, `--no-balance`.
 DIR holds CamVid as the authors' tutorial has it: `train`, `trainannot`, `test` and `testannot`, 480x360.
 `--height 180` trains and tests at a quarter of the pixels, a proxy.
-
-On two CPU cores a step takes 15 s (an epoch 7.5 minutes), at 180x240 3.6 s; the tests of an epoch add a fifth: in all
-17 and 4 hours. `--height 180 --epochs 24` is an hour's proxy, and `segnet_balance_camvid` decides what balancing does.
+`segnet_balance_camvid` decides what balancing does, at a sixteenth of the pixels.
 """
 
 import sys

@@ -8,7 +8,6 @@ Paper: VOC 2007, table 5: recall 0.980 and MABO 0.804 with 2,134 boxes an image 
 stop is kept.
 """
 
-import argparse
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -26,7 +25,7 @@ from keras_cnns.detection import compute_proposals, read_proposals
 from keras_cnns.detection.selective_search import WIDTH, fitted, group, partitions
 from keras_cnns.evaluation import best_overlaps, coverage
 from keras_cnns.ops import iou
-from reproductions.record import measured, publish
+from reproductions.record import measured, parser_of, publish
 from reproductions.study import save
 
 SCRIPT = "selective_search_bccd"
@@ -42,11 +41,9 @@ THRESHOLDS = tuple(np.arange(0.5, 1.0, 0.05).round(2).tolist())
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(f"python -m reproductions.{SCRIPT}", description=__doc__)
-    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser = parser_of(SCRIPT, __doc__, "the record, pictures and boxes beside it")
     add = parser.add_argument
     add("--data-dir", type=Path, required=True, help="BCCD's folder, in the layout of VOC")
-    add("--out", type=Path, default=Path("runs", f"{SCRIPT}.json"), help="the record, pictures and boxes beside it")
     add("--images", type=int, help="only the first so many; decides nothing")
     options = parser.parse_args(arguments)
     try:

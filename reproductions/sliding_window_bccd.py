@@ -9,7 +9,6 @@ is not the same in both; without this padding the outputs must be equal. The wei
 does not look at them.
 """
 
-import argparse
 import sys
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ from keras_cnns import overfeat
 from keras_cnns.detection import sliding_window
 from keras_cnns.detection.sliding_window import dense
 from reproductions.patches_and_whole import compared, compiled
-from reproductions.record import measured, publish
+from reproductions.record import measured, parser_of, publish
 from reproductions.selective_search_bccd import annotated
 
 SCRIPT = "sliding_window_bccd"
@@ -64,10 +63,8 @@ def both_ways(model, slid, image):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(f"python -m reproductions.{SCRIPT}", description=__doc__)
-    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser = parser_of(SCRIPT, __doc__)
     parser.add_argument("--data-dir", type=Path, required=True, help="BCCD's folder, in the layout of VOC")
-    parser.add_argument("--out", type=Path, default=Path("runs", f"{SCRIPT}.json"), help="the record")
     options = parser.parse_args(arguments)
     try:
         return measure(options)

@@ -9,7 +9,6 @@ by 2x2 and unpooled to the neighbours (nearest), to the upper left pixel (bed of
 The error is the root of the squared difference as a share of the map's.
 """
 
-import argparse
 import sys
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ from matplotlib import pyplot as plt
 from keras_cnns.data import camvid, digit_masks
 from keras_cnns.export import load_source
 from keras_cnns.layers import BedOfNailsUnpooling, MaxPoolingWithIndices, MaxUnpooling, NearestUnpooling
-from reproductions.record import measured, publish
+from reproductions.record import measured, parser_of, publish
 from reproductions.run import folder_of
 from reproductions.study import save
 
@@ -31,11 +30,9 @@ NAMES = ("max", "nearest", "bed of nails")
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(f"python -m reproductions.{SCRIPT}", description=__doc__)
-    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser = parser_of(SCRIPT, __doc__, "the record, pictures beside")
     parser.add_argument("run", type=Path, help="the folder of a run on CamVid whose network pools")
     parser.add_argument("--data-dir", type=Path, help="CamVid's folder, or the one that it lies in")
-    parser.add_argument("--out", type=Path, default=Path("runs", f"{SCRIPT}.json"), help="the record, pictures beside")
     parser.add_argument("--smoke", action="store_true", help="digits, which need no download; decides nothing")
     options = parser.parse_args(arguments)
     try:

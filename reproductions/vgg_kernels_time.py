@@ -7,10 +7,8 @@ the two networks of `vgg_ideas_cifar10`, B and its 5x5 twin, in turn on one batc
 else.
 """
 
-import argparse
 import sys
 import time
-from pathlib import Path
 
 import keras
 from matplotlib import pyplot as plt
@@ -20,7 +18,7 @@ from benchmarks.results import ratios, spread
 from keras_cnns.data import tfds_images
 from keras_cnns.inspection import layer_table
 from keras_cnns.training import SGD
-from reproductions.record import measured, publish
+from reproductions.record import measured, parser_of, publish
 from reproductions.study import save
 from reproductions.vgg_cifar10 import small_vgg
 
@@ -72,10 +70,8 @@ def draw(record, path):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(f"python -m reproductions.{SCRIPT}", description=__doc__)
-    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser = parser_of(SCRIPT, __doc__)
     parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
-    parser.add_argument("--out", type=Path, default=Path("runs", f"{SCRIPT}.json"), help="the record to write")
     options = parser.parse_args(arguments)
     keras.utils.set_random_seed(0)
     train = tfds_images("cifar10", "train", options.data_dir)

@@ -180,8 +180,10 @@ def test_segment_goes_on_after_a_file_that_is_no_image(labelling_run, run, tmp_p
     assert "colours does not give logits (batch, height, width, classes)" in capsys.readouterr().err
 
 
-def test_photographs_of_one_name_do_not_overwrite_each_other(labelling_run, tmp_path, capsys):
-    assert main(["segment", str(labelling_run), "a/1.jpg", "b/1.png", "--out", str(tmp_path / "out")]) == 2
+@pytest.mark.parametrize(("command", "source"), [("segment", "labelling_run"), ("detect", "detector_run")])
+def test_photographs_of_one_name_do_not_overwrite_each_other(command, source, request, tmp_path, capsys):
+    source = str(request.getfixturevalue(source))
+    assert main([command, source, "a/1.jpg", "b/1.png", "--out", str(tmp_path / "out")]) == 2
     assert "a/1.jpg and b/1.png would give files of one name" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

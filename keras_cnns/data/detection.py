@@ -273,7 +273,8 @@ def digit_boxes(split, side=3):
     rows[:, 4] = numbers
     arrays = grid.reshape(pages, side * height, side * width, 3), rows.reshape(pages, side**2, 6)
     description = f"digits {split}, {pages:,} pages of {side}x{side}"
-    return Images("digits", description, images.labels, pages, arrays=arrays, mask=keep_objects)
+    # Both splits' pages may come to lie in one folder, by their names.
+    return Images(f"digits-{split}", description, images.labels, pages, arrays=arrays, mask=keep_objects)
 
 
 class Objects:

@@ -1,8 +1,10 @@
 """Two views of an image for contrastive learning: Chen et al., "SimCLR", ICML 2020, appendix A.
 
 Functions of (images, keys) on whole batches of images of one size, as in `augmentation`: RGB from 0 to 255 in, float32
-out. Of the paper's words the release's code decides what they leave open, but for brightness, contrast and saturation,
-which blend as in Pillow and torchvision.
+out.
+
+Deviations: crops are scaled bilinearly, the paper's bicubically. Brightness, contrast and saturation blend as in Pillow
+and torchvision, and the hue turns with them in one random order.
 """
 
 import itertools

@@ -42,14 +42,20 @@ def fast_rcnn(input_shape=(None, None, 3), classes=20, trunk="vgg16", name="fast
 
     image, boxes = keras.Input(input_shape, name="image"), keras.Input((None, 4), name="boxes")
     x = build(image)
-    x = RoIPooling(size, 1 / STRIDE, name="roi_pool5")(x, boxes)
+    logits, deltas = detector_head(x, boxes, classes, size, weights)
+    return keras.Model([image, boxes], [logits, deltas], name=name)
+
+
+def detector_head(features, boxes, classes, size, weights):
+    """Logits and deltas of boxes, each pooled from the features to `size` x `size`; how fc6 and fc7 start."""
+    x = RoIPooling(size, 1 / STRIDE, name="roi_pool5")(features, boxes)
     x = keras.layers.Reshape((-1, size * size * x.shape[-1]), name="flatten")(x)
     for number in (6, 7):
         x = keras.layers.Dense(4096, activation="relu", **weights, name=f"fc{number}")(x)
         x = keras.layers.Dropout(0.5, name=f"drop{number}")(x)
     logits = output(x, classes + 1, 0.01, "cls_score")
     deltas = output(x, 4 * (classes + 1), 0.001, "bbox_pred")
-    return keras.Model([image, boxes], [logits, deltas], name=name)
+    return logits, deltas
 
 
 def output(x, units, deviation, name):

@@ -11,8 +11,8 @@ import keras
 
 from keras_cnns.arguments import check_choice, check_classes, check_input_shape
 from keras_cnns.classification.alexnet import normal
-from keras_cnns.detection.fast_rcnn import STRIDE, output, vgg16_trunk
-from keras_cnns.layers import LocalResponseNormalization, RoIPooling, RPNProposals
+from keras_cnns.detection.fast_rcnn import STRIDE, detector_head, vgg16_trunk
+from keras_cnns.layers import LocalResponseNormalization, RPNProposals
 from keras_cnns.layers.ceil_pooling import ceil_max_pooling
 from keras_cnns.ops import generate_anchors
 
@@ -61,13 +61,7 @@ def faster_rcnn(
     moves = propose_conv(x, 4 * len(anchors), 1, "rpn_bbox_pred", dtype="float32")
     boxes = RPNProposals(anchors, STRIDE, after=proposals, name="proposal")(scores, moves, sizes)
 
-    x = RoIPooling(size, 1 / STRIDE, name="roi_pool5")(features, boxes)
-    x = keras.layers.Reshape((-1, size * size * x.shape[-1]), name="flatten")(x)
-    for number in (6, 7):
-        x = keras.layers.Dense(4096, activation="relu", **weights, name=f"fc{number}")(x)
-        x = keras.layers.Dropout(0.5, name=f"drop{number}")(x)
-    logits = output(x, classes + 1, 0.01, "cls_score")
-    deltas = output(x, 4 * (classes + 1), 0.001, "bbox_pred")
+    logits, deltas = detector_head(features, boxes, classes, size, weights)
     return keras.Model([image, sizes], [logits, deltas, boxes, scores, moves], name=name)
 
 

@@ -48,6 +48,7 @@ class FasterRCNNTraining(keras.Model):
         self.paper_loss, self.before, self.after, self.rois, self.seed = paper_loss, before, after, rois, seed
         self.first, self.second = first_stage(network), second_stage(network)
         self.proposing = self.first if self.proposer is network else first_stage(proposer)
+        self.built = True
         self.means = {part: keras.metrics.Mean(part) for part in ("loss", *(f"{part}_loss" for part in self.learns))}
 
     @property
@@ -59,13 +60,9 @@ class FasterRCNNTraining(keras.Model):
 
     def learning(self):
         """The variables that get a gradient: the trunk's, and those of the parts that learn."""
-        stages = {"rpn": self.first, "detector": self.second}
-        found = (
-            [*self.first.trainable_variables] if "rpn" in self.learns else [*trunk(self.network).trainable_variables]
-        )
-        if "detector" in self.learns:
-            found += stages["detector"].trainable_variables
-        return found
+        first = self.first if "rpn" in self.learns else trunk(self.network)
+        second = self.second.trainable_variables if "detector" in self.learns else []
+        return [*first.trainable_variables, *second]
 
     def train_step(self, data):
         images, objects = data
@@ -74,7 +71,8 @@ class FasterRCNNTraining(keras.Model):
             loss = tf.add_n(list(losses.values()))
         variables = self.learning()
         gradients = tape.gradient(loss, [variable.value for variable in variables])
-        self.optimizer.apply(gradients, variables)
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        self.optimizer.apply([each / replicas for each in gradients], variables)  # it adds the replicas' up
         for part, value in {"loss": loss, **{f"{part}_loss": value for part, value in losses.items()}}.items():
             self.means[part].update_state(value)
         return {part: mean.result() for part, mean in self.means.items()}

@@ -10,7 +10,7 @@ Weights start as He et al.'s, biases at 0. Fast YOLO's pre-training network is n
 import keras
 import tensorflow as tf
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import check_choice, check_classes, check_count, check_input_shape
 from keras_cnns.layers import BatchNormalization, LocallyConnected2D, YOLODetections
 
 # Fig. 3: (filters, kernel) of a convolution, with its stride if that is 2, and "max" for a 2x2 max pooling.
@@ -59,9 +59,8 @@ def yolo(input_shape=(448, 448, 3), classes=20, variant="paper", grid=7, boxes=N
     check_input_shape(input_shape, smallest=64)  # 64 to the last map's one cell
     check_classes(classes)
     boxes = BOXES[variant] if boxes is None else boxes
-    for argument, value in (("grid", grid), ("boxes", boxes)):
-        if type(value) is not int or value < 1:
-            raise ValueError(f"{argument} is {value!r}; it must be a whole number of at least 1.")
+    check_count("grid", grid)
+    check_count("boxes", boxes)
 
     image = keras.Input(input_shape, name="image")
     x = convolutions(image, LAYERS[variant], normalised=variant == "local")  # 7x7x1024

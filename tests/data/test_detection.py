@@ -388,7 +388,9 @@ def test_a_digits_box_is_around_its_ink():
 @pytest.fixture
 def proposed():
     """Two pages of digits with four proposals each at most, of which the second page has one."""
-    boxes = {"digits[0]": np.float32([[0, 0, 28, 28], [30, 30, 50, 50], [1, 2, 3, 4], [9, 9, 20, 20], [5, 5, 6, 6]])}
+    boxes = {
+        "digits-test[0]": np.float32([[0, 0, 28, 28], [30, 30, 50, 50], [1, 2, 3, 4], [9, 9, 20, 20], [5, 5, 6, 6]])
+    }
     images = digit_boxes("test").take(2)
     return with_proposals(images, lambda name: boxes.get(name, [[10, 20, 30, 50]]), 4)
 
