@@ -85,7 +85,7 @@ def test_deltas_are_normalised_to_mean_0_and_deviation_1(pages, tmp_path):
     # The same by hand of the first page: the boxes are those on the disk, and the digits themselves.
     page = searched(digit_boxes("train").take(1), tmp_path, 2000)
     objects = digit_boxes("train").arrays[1][0][:, :4].astype("float64")
-    boxes = np.concatenate([read_proposals(tmp_path / "images/digits[0].png", tmp_path), objects])
+    boxes = np.concatenate([read_proposals(tmp_path / "images/digits-train[0].png", tmp_path), objects])
     rows = []
     for x1, y1, x2, y2 in boxes:
         w, h = x2 - x1, y2 - y1
@@ -116,7 +116,7 @@ def test_a_run_writes_what_it_finds(pages, tmp_path, capsys):
         assert (tmp_path / "run" / name).stat().st_size > 0
     model, preprocessing, labels = load_source(tmp_path / "run")
     photo = digit_boxes("test").arrays[0][0]
-    boxes = read_proposals(tmp_path / "run/proposals/images/digits[0].png", tmp_path / "run/proposals")
+    boxes = read_proposals(tmp_path / "run/proposals/images/digits-test[0].png", tmp_path / "run/proposals")
     saved = tf.saved_model.load(str(tmp_path / "run/saved_model"))
     answer = saved.signatures["serving_default"](images=tf.constant(photo[None]), boxes=tf.constant(boxes[None]))
     (found,) = detect(model, [photo], preprocessing, [boxes])
