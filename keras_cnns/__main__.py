@@ -233,6 +233,10 @@ def predict(options):
     saved = tf.saved_model.load(options.saved_model)  # to be kept: its signatures live no longer
     if "bytes" not in saved.signatures:
         raise ValueError(f"{options.saved_model} was not written by `export`: it takes no encoded images.")
+    given = saved.signatures["bytes"].structured_outputs
+    if "classes" not in given:
+        told = f"it gives {', '.join(sorted(given))}, and no classes of whole images"
+        raise ValueError(f"{options.saved_model} is no classifier: {told}. `segment` and `detect` take a run's folder.")
     failed = False
     for image in options.image:
         try:
@@ -296,12 +300,10 @@ def each_photograph(options, one):
     failed = False
     for path in options.image:
         try:
-            image = pixels_of(path, 3)
+            one(path, pixels_of(path, 3))
         except ValueError as error:
             failed = True
-            print(f"error: {error}", file=sys.stderr)
-            continue
-        one(path, image)
+            print(f"error: {error if str(path) in str(error) else f'{path}: {error}'}", file=sys.stderr)
     return int(failed)
 
 

@@ -194,6 +194,8 @@ class Images:
     def in_memory(self):
         """The same images, decoded once and held as arrays; they must all have one size."""
         loaded = list(self._decoded(self.records(), 0, 0).batch(1024))
+        if not loaded:
+            raise ValueError(f"{self.name} has no image that can be used; {len(self.corrupt)} were left out.")
         images = np.concatenate([images for _, images, _ in loaded])
         labels = np.concatenate([labels for _, _, labels in loaded])
         return self._copy(arrays=(images, labels), size=len(labels), _each=())
