@@ -273,7 +273,8 @@ def random_flip_instances(pair, key):
 def objects_alone(function):
     """A function of ((image, objects), key), for masks too: they stay as they are in their boxes.
 
-    function: one that leaves objects whole, in their order and unmirrored: `scale_objects(...)`, `pad_objects(...)`.
+    function: one that leaves objects whole, in their order and unmirrored: `scale_objects(...)`, `pad_objects(...)`, or
+        `size_among_objects`, whose last row has no mask.
     """
 
     def alone(pair, key):
