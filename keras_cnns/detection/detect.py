@@ -71,16 +71,48 @@ def draw_boxes(image, found, labels):
         found: {"boxes", "labels"[, "scores"]}, as `detect` returns it for an image.
         labels: names of the classes.
     """
+    return boxes_drawn(image, found, labels, found["labels"])
+
+
+def draw_masks(image, found, labels):
+    """Return an image as `draw_boxes` does, under the boxes each object's mask, half transparent, in its colour.
+
+    The colours are the classes', or with a single class each object's own.
+
+    Args:
+        image: uint8 `(height, width, 3)`.
+        found: {"boxes", "labels", "masks"[, "scores"]}, masks bool `(n, height, width)`.
+        labels: names of the classes.
+
+    Raises:
+        ValueError: masks of another number or size.
+    """
+    shape = (len(found["boxes"]), *image.shape[:2])
+    if found["masks"].shape != shape:
+        raise ValueError(f"the masks have the shape {found['masks'].shape}; with these boxes it must be {shape}.")
+    numbers = found["labels"] if len(labels) > 1 else np.arange(len(found["boxes"]))
+    image = image.copy()
+    for mask, number in reversed(list(zip(found["masks"], numbers.tolist(), strict=True))):  # the best on top
+        image[mask] = (image[mask] + np.array(colour_of(number))) // 2
+    return boxes_drawn(image, found, labels, numbers)
+
+
+def boxes_drawn(image, found, labels, numbers):
+    """`draw_boxes` in the colours of these numbers."""
     picture = Image.fromarray(image)
     draw, width = ImageDraw.Draw(picture), max(round(min(picture.size) / 200), 1)
     scores = found.get("scores", [None] * len(found["boxes"]))
-    rows = list(zip(found["boxes"].tolist(), found["labels"].tolist(), scores, strict=True))
-    for box, label, score in reversed(rows):  # the best on top
-        hue = (0.61803398875 * label) % 1  # far apart for neighbours
-        colour = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.9, 1.0))
+    rows = list(zip(found["boxes"].tolist(), found["labels"].tolist(), scores, numbers.tolist(), strict=True))
+    for box, label, score, number in reversed(rows):  # the best on top
+        colour = colour_of(number)
         draw.rectangle([box[0], box[1], max(box[2] - 1, box[0]), max(box[3] - 1, box[1])], outline=colour, width=width)
         text = labels[label] if score is None else f"{labels[label]} {score:.2f}"
         place = draw.textbbox((box[0] + width, box[1] + width), text)
         draw.rectangle(place, fill="black")
         draw.text(place[:2], text, fill=colour)
     return picture
+
+
+def colour_of(number):
+    """Red, green and blue, far apart for neighbours."""
+    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb((0.61803398875 * number) % 1, 0.9, 1.0))
