@@ -126,12 +126,3 @@ def detection_test(detector_of, loss, labels, metric):
         return {"loss": float(np.mean(losses)), **voc_scores(found, truths, labels, metric), "images": len(losses)}
 
     return figures
-
-
-def save_photographs(model, images, folder, count=4):
-    """Write test images as PNG files named by their order: what a user would send to the exported model."""
-    folder.mkdir(exist_ok=True)
-    stride = max(len(images) // count, 1)
-    for number, (image, _) in enumerate(images.originals().batches(1).shard(stride, 0).take(count)):
-        with whole(folder / f"{number}.png") as part:
-            part.write_bytes(tf.io.encode_png(image[0]).numpy())

@@ -98,7 +98,8 @@ def save_detections(model, images, folder, preprocessing, count=6):
         objects, proposals = objects_and_proposals(found[0].numpy())
         with whole(folder / f"{number}.png") as part:
             part.write_bytes(tf.io.encode_png(photo).numpy())
-        (detected,) = detect(model, [photo], preprocessing, [proposals])
+        given = len(model.outputs) == 2  # it is given boxes; others find their own
+        (detected,) = detect(model, [photo], preprocessing, [proposals] if given else None)
         detected = {name: each[detected["scores"] >= 0.5] for name, each in detected.items()}
         rows.append([draw_boxes(photo, each, images.labels) for each in (truth(objects), detected)])
     height, width = np.max([np.asarray(row[0]).shape[:2] for row in rows], axis=0)

@@ -269,12 +269,13 @@ def finish(recipe, classifier, run, record):
     write_json(run.out / "record.json", record)
     draw_curves(record, run.out / "curves.png")
 
+    exported = recipe.exported(classifier)
     with whole(run.out / "model.keras") as part:
-        classifier.save(part)
+        exported.save(part)
     layer = keras.saving.serialize_keras_object(recipe.preprocessing)
     write_json(run.out / "preprocessing.json", layer)
-    recipe.examples(classifier, recipe.test, run.out / "test_images")
-    export(recipe.exported(classifier), run.out / "saved_model", recipe.preprocessing, recipe.train.labels, force=True)
+    recipe.examples(exported, recipe.test, run.out / "test_images")
+    export(exported, run.out / "saved_model", recipe.preprocessing, recipe.train.labels, force=True)
     record["finished"] = now()
     write_json(run.out / "record.json", record)
 

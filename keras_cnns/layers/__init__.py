@@ -8,6 +8,7 @@ from keras_cnns.layers.original_dropout import OriginalDropout
 from keras_cnns.layers.padded_identity import PaddedIdentity
 from keras_cnns.layers.preprocessing import Preprocessing
 from keras_cnns.layers.roi_align import RoIAlign
+from keras_cnns.layers.roi_detections import RoIDetections
 from keras_cnns.layers.roi_pooling import RoIPooling
 from keras_cnns.layers.rpn_proposals import RPNProposals
 from keras_cnns.layers.spatial_pyramid_pooling import SpatialPyramidPooling
@@ -30,6 +31,7 @@ __all__ = [
     "Preprocessing",
     "RPNProposals",
     "RoIAlign",
+    "RoIDetections",
     "RoIPooling",
     "SpatialPyramidPooling",
     "TowerConv2D",
