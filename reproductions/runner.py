@@ -122,9 +122,8 @@ def reproduce_under(strategy, recipe_function, run):
 
     def at_epoch_end(row, step):
         nonlocal writer
-        if (
-            len(getattr(recipe.model, "outputs", ())) > 1
-        ):  # the figures of the first, as if there were no auxiliary heads
+        # The figures of the first output, as if there were no auxiliary heads.
+        if len(getattr(recipe.model, "outputs", ())) > 1:
             prefix = f"{recipe.model.output_names[0]}_"
             own = [name for name in row if name.startswith(prefix)]
             if not recipe.loss_weights:  # a detector's outputs learn different things; its loss is their sum
