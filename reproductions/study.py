@@ -150,7 +150,11 @@ def train(training, seed, folder, options):
     file = folder / "record.json"
     if finished(folder):
         return 0
-    words = [sys.executable, "-m", f"reproductions.{training.script}", *training.flags.split(), "--seed", str(seed)]
+    flags = training.flags.split()
+    if options.smoke:  # it is as short as the script's own
+        pairs = zip(["", *flags], [*flags, ""], strict=True)
+        flags = [now for last, now in pairs if now and not {last, now} & {"--steps", "--epochs"}]
+    words = [sys.executable, "-m", f"reproductions.{training.script}", *flags, "--seed", str(seed)]
     words += ["--out", str(folder), *(["--smoke"] if options.smoke else []), *(["--resume"] if file.exists() else [])]
     if options.data_dir and not options.smoke:
         words += ["--data-dir", options.data_dir]
