@@ -40,7 +40,7 @@ def main(arguments=None):
     add("--full", action="store_true", help="all rows, more rounds, and XLA and PyTorch's compiler too")
     add("--rows", help="only rows whose key matches this, such as 'resnet50 training 16 bfloat16'; XLA too")
     add("--resume", action="store_true", help="leave out rows that the results have of this commit")
-    add("--results", type=Path, default=files.RESULTS)
+    add("--results", type=Path, default=files.RESULTS, help="another machine has its own, benchmarks/results-*.json")
     options = parser.parse_args(arguments)
     rows = [row for row in FULL if options.full or options.rows or in_short(row)]
     rows = [row for row in rows if re.search(options.rows or "", row.key)]

@@ -31,7 +31,7 @@ from keras_cnns.classification import (
     vgg19,
     zfnet,
 )
-from keras_cnns.detection import fast_rcnn, faster_rcnn, rcnn, sppnet, sppnet_detector, yolo, yolo_classifier
+from keras_cnns.detection import fast_rcnn, faster_rcnn, mask_rcnn, rcnn, sppnet, sppnet_detector, yolo, yolo_classifier
 from keras_cnns.export import export
 from keras_cnns.generative import dcgan_discriminator, dcgan_generator, gan_discriminator, gan_generator
 from keras_cnns.segmentation import deconvnet, fcn8s, fcn16s, fcn32s, segnet, segnet_basic
@@ -62,6 +62,7 @@ __all__ = [
     "load_keras_applications",
     "load_layers",
     "load_torchvision",
+    "mask_rcnn",
     "moco",
     "overfeat",
     "plain18",

@@ -32,9 +32,7 @@ network, after *What it shows*. A verdict is *holds*, *does not hold* or *not
 decided*, by a rule that stood in the script before the run. A run on other data than its paper's, shorter, or with
 another batch is a *proxy* and decides nothing about the paper's figure."""
 
-SPEED = """## Speed
-
-![Our images a second beside the peers', as ratios](benchmarks/speed.png)"""
+SPEED = "![Our images a second beside the peers', as ratios]({})"
 
 MEMORY = """## Memory
 
@@ -62,8 +60,11 @@ def report(root):
     shown = [experiment(file, record, root) for file, record in records.items() if record.get("script")]
     counted = [arithmetic(record) for record in records.values() if "script" not in record]
     parts = [INTRODUCTION, *(["## Decided by experiments", *shown] if shown else [])]
-    if (root / "benchmarks/results.json").exists():
-        parts += [SPEED, benchmarks.report.section(root / "benchmarks/speed.png", root / "benchmarks/results.json")]
+    machines = sorted((root / "benchmarks").glob("results*.json"), key=lambda file: file.stem)  # a file each
+    parts += ["## Speed"] if machines else []
+    for file in machines:
+        picture = file.with_name(f"{file.stem.replace('results', 'speed')}.png")
+        parts += [SPEED.format(picture.relative_to(root)), benchmarks.report.section(picture, file)]
     for what, module in (("Boxes", benchmarks.boxes), ("Proposals", benchmarks.proposals)):
         if (root / f"benchmarks/{what.lower()}.json").exists():
             parts += [f"### {what}", module.section(root / f"benchmarks/{what.lower()}.json")]

@@ -17,6 +17,7 @@ class Variant(NamedTuple):
 BC = {"bottleneck": True, "compression": 0.5}
 TORCH = {"base_filters": 64, "kernel_size": 4}  # DCGAN's release for Torch
 AT_500 = {"input_shape": (500, 500, 3)}
+AT_800 = {"input_shape": (800, 800, 3)}
 
 VARIANTS = [
     Variant("alexnet", {}, "alexnet", 60_965_224, 60_965_224),
@@ -118,13 +119,16 @@ VARIANTS = [
     Variant("fast_rcnn", {"input_shape": (600, 1000, 3)}, "fast_rcnn", 134_690_729, 134_690_729),
     Variant("faster_rcnn", {"input_shape": (600, 1000, 3)}, "faster_rcnn", 137_078_239, 137_078_239),
     Variant("faster_rcnn", {"input_shape": (600, 1000, 3), "trunk": "zf"}, "faster_rcnn_zf", 59_294_751, 59_294_751),
+    Variant("mask_rcnn", AT_800, "mask_rcnn", 44_400_436, 44_453_556),
+    Variant("mask_rcnn", {**AT_800, "neck": "c4"}, "mask_rcnn_c4", 35_970_928, 36_024_048),
     Variant("yolo", {}, "yolo", 271_703_550, 271_703_550),
     Variant("yolo", {"variant": "fast"}, "yolo_fast", 45_089_374, 45_089_374),
     Variant("yolo", {"variant": "local"}, "yolo_local", 197_301_875, 197_328_243),
     Variant("yolo_classifier", {}, "yolo_classifier", 23_428_136, 23_428_136),
 ]
 
-GENERATIVE = {"gan_generator", "gan_discriminator", "dcgan_generator", "dcgan_discriminator"}
+# These have tests of their own: they give no logits, but images, or what they have found.
+NO_LOGITS = {"gan_generator", "gan_discriminator", "dcgan_generator", "dcgan_discriminator", "mask_rcnn"}
 
 # One of each other family at the smallest input it takes, with ten classes.
 SMALLEST = [
@@ -166,13 +170,17 @@ SMALLEST = [
     ("yolo_classifier", {}, (32, 32, 3)),
 ]
 
+# The functions of ResNet-18 and 50, VGG-16 and DenseNet-121 build these with other numbers of blocks: they are not
+# taken through the family tests that train or save.
+RELATIVES = {"resnet34", "resnet101", "resnet152", "plain34", "vgg11", "vgg13", "vgg19"}
+RELATIVES |= {"densenet161", "densenet169", "densenet201", "densenet264"}
+
 # What takes more than a few seconds to build, or to take a builder's network through the family tests.
 SLOW_TABLES = {"cifar_resnet1202", "cifar_densenetBC_190_40", "cifar_densenetBC_250_24", "cifar_densenet_100_24"}
 SLOW_TABLES |= {"cifar_densenet_100_24_lua2k", "densenet161", "densenet169", "densenet201", "densenet264"}
 SLOW_TABLES |= {"resnet101_B", "resnet152_B", "overfeat_fast", "overfeat_accurate", "vgg_A-LRN", "vgg_B", "vgg_C"}
 SLOW_TABLES |= {"fcn32s", "fcn16s", "deconvnet", "sppnet_detector", "fast_rcnn", "faster_rcnn", "yolo", "yolo_local"}
-SLOW_TABLES |= {"rcnn_vgg16"}
-SLOW_BUILDERS = {"resnet34", "resnet50", "resnet101", "resnet152", "plain34", "vgg13", "vgg16", "vgg19"}
-SLOW_BUILDERS |= {"densenet121", "densenet161", "densenet169", "densenet201", "densenet264"}
+SLOW_TABLES |= {"rcnn_vgg16", "mask_rcnn"}
+SLOW_BUILDERS = {"resnet50", "vgg16", "densenet121"}
 SLOW_BUILDERS |= {"fcn16s", "fcn32s", "deconvnet", "sppnet_detector", "fast_rcnn", "faster_rcnn"}
 SLOW_BUILDERS |= {"yolo", "yolo_classifier"}

@@ -88,10 +88,9 @@ def plain34(input_shape=(224, 224, 3), classes=1000, name="plain34"):
 
 def residual_network(depth, input_shape, classes, name, shortcut="B", stride_in="1x1", residual=True):
     """One column of Table 1, or its plain twin."""
-    bottlenecks = depth >= 50
-    if bottlenecks and shortcut == "A":
+    if depth >= 50 and shortcut == "A":
         raise ValueError("shortcut is 'A', which the paper does not define for bottlenecks; it must be 'B' or 'C'.")
-    check_choice("shortcut", shortcut, ("B", "C") if bottlenecks else ("A", "B", "C"))
+    check_choice("shortcut", shortcut, ("B", "C") if depth >= 50 else ("A", "B", "C"))
     check_choice("stride_in", stride_in, ("1x1", "3x3"))
     check_input_shape(input_shape, smallest=17, free=True)
     check_classes(classes)
@@ -100,15 +99,8 @@ def residual_network(depth, input_shape, classes, name, shortcut="B", stride_in=
     image = keras.Input(input_shape, name="image")
     x = relu(batch_norm(conv(image, 64, 7, "conv1", strides=2), "bn_conv1"), "conv1_relu")  # 112x112x64
     x = max_pool(x, "pool1")  # 56x56x64
-    for stage, number in enumerate(BLOCKS[depth], start=2):  # 56x56, 28x28, 14x14, 7x7
-        filters = 64 * 2 ** (stage - 2)
-        for index in range(number):
-            block = f"{stage}{block_name(index, numbered=depth > 50 and stage in (3, 4))}"
-            strides = 2 if stage > 2 and index == 0 else 1
-            y = bottleneck(x, filters, strides, stride_in, block) if bottlenecks else pair(x, filters, strides, block)
-            if residual:
-                y = keras.layers.Add(name=f"res{block}")([y, around(x, y.shape[-1], strides, shortcut, block)])
-            x = relu(y, f"res{block}_relu")
+    for stage in (2, 3, 4, 5):  # 56x56, 28x28, 14x14, 7x7
+        x = residual_stage(x, stage, depth, shortcut, stride_in, residual)
     x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
     return keras.Model(image, classifier(x, classes, "fc1000"), name=name)
 
@@ -119,6 +111,19 @@ def preprocessing(mean=(123.68, 116.779, 103.939), size=224):
     The paper's mean is one a pixel of its training set and comes from there; the default is ImageNet's RGB mean.
     """
     return Preprocessing(size, shorter_side=256, mean=mean)
+
+
+def residual_stage(x, stage, depth, shortcut="B", stride_in="1x1", residual=True):
+    """conv2_x, conv3_x, conv4_x or conv5_x of Table 1, by its number; all but conv2_x halve their maps."""
+    filters = 64 * 2 ** (stage - 2)
+    for index in range(BLOCKS[depth][stage - 2]):
+        block = f"{stage}{block_name(index, numbered=depth > 50 and stage in (3, 4))}"
+        strides = 2 if stage > 2 and index == 0 else 1
+        y = bottleneck(x, filters, strides, stride_in, block) if depth >= 50 else pair(x, filters, strides, block)
+        if residual:
+            y = keras.layers.Add(name=f"res{block}")([y, around(x, y.shape[-1], strides, shortcut, block)])
+        x = relu(y, f"res{block}_relu")
+    return x
 
 
 def block_name(index, numbered):

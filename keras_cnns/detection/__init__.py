@@ -6,6 +6,8 @@ from keras_cnns.detection.fast_rcnn import fast_rcnn, truncated_svd, with_deltas
 from keras_cnns.detection.faster_rcnn import faster_rcnn, faster_rcnn_detector
 from keras_cnns.detection.faster_rcnn_training import FasterRCNNTraining, alternating_steps
 from keras_cnns.detection.features import Features
+from keras_cnns.detection.mask_rcnn import mask_rcnn
+from keras_cnns.detection.mask_rcnn_training import MaskRCNNTraining
 from keras_cnns.detection.proposals import compute_proposals, read_proposals
 from keras_cnns.detection.rcnn import rcnn, svm_detections, window_features
 from keras_cnns.detection.selective_search import selective_search
@@ -18,6 +20,7 @@ __all__ = [
     "BoxRegressors",
     "FasterRCNNTraining",
     "Features",
+    "MaskRCNNTraining",
     "SVMs",
     "alternating_steps",
     "box_regressor",
@@ -29,6 +32,7 @@ __all__ = [
     "faster_rcnn_detector",
     "fully_connected_part",
     "locate",
+    "mask_rcnn",
     "merge_boxes",
     "overlapping",
     "pyramid_features",

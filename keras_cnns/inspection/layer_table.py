@@ -5,7 +5,15 @@ from typing import NamedTuple
 
 import keras
 
-from keras_cnns.layers import Crop, LocalResponseNormalization, MaxUnpooling, OriginalDropout, PaddedIdentity
+from keras_cnns.layers import (
+    Crop,
+    EachRoI,
+    LocalResponseNormalization,
+    MaxUnpooling,
+    OriginalDropout,
+    PaddedIdentity,
+    RoIsOfImages,
+)
 
 
 class Row(NamedTuple):
@@ -51,6 +59,8 @@ UNLISTED = (  # a paper's table gives these no row
     keras.layers.Flatten,
     keras.layers.Reshape,
     PaddedIdentity,
+    EachRoI,
+    RoIsOfImages,
 )
 
 

@@ -7,9 +7,11 @@ from keras_cnns.layers.locally_connected import LocallyConnected2D
 from keras_cnns.layers.original_dropout import OriginalDropout
 from keras_cnns.layers.padded_identity import PaddedIdentity
 from keras_cnns.layers.preprocessing import Preprocessing
+from keras_cnns.layers.pyramid import PyramidProposals, PyramidRoI, UpsampleAdd
 from keras_cnns.layers.roi_align import RoIAlign
 from keras_cnns.layers.roi_detections import RoIDetections
 from keras_cnns.layers.roi_pooling import RoIPooling
+from keras_cnns.layers.rois import EachRoI, MaskOfClass, RoIDetections, RoIsOfImages
 from keras_cnns.layers.rpn_proposals import RPNProposals
 from keras_cnns.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 from keras_cnns.layers.two_towers import TowerConv2D
@@ -21,19 +23,25 @@ __all__ = [
     "BedOfNailsUnpooling",
     "BilinearUpsampling",
     "Crop",
+    "EachRoI",
     "LocalResponseNormalization",
     "LocallyConnected2D",
+    "MaskOfClass",
     "MaxPoolingWithIndices",
     "MaxUnpooling",
     "NearestUnpooling",
     "OriginalDropout",
     "PaddedIdentity",
     "Preprocessing",
+    "PyramidProposals",
+    "PyramidRoI",
     "RPNProposals",
     "RoIAlign",
     "RoIDetections",
     "RoIPooling",
+    "RoIsOfImages",
     "SpatialPyramidPooling",
     "TowerConv2D",
+    "UpsampleAdd",
     "YOLODetections",
 ]

@@ -8,6 +8,7 @@ from keras_cnns.losses.gan import (
     minimax_value,
     non_saturating_generator_loss,
 )
+from keras_cnns.losses.masks import mask_loss
 from keras_cnns.losses.rpn import rpn_loss
 from keras_cnns.losses.segmentation import PixelCrossEntropy
 from keras_cnns.losses.yolo import YOLOLoss
@@ -19,6 +20,7 @@ __all__ = [
     "YOLOLoss",
     "discriminator_loss",
     "info_nce",
+    "mask_loss",
     "minimax_generator_loss",
     "minimax_value",
     "non_saturating_generator_loss",

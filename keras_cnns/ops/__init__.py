@@ -11,6 +11,7 @@ from keras_cnns.ops.boxes import (
 )
 from keras_cnns.ops.decoding import decode_colour
 from keras_cnns.ops.detections import detections
+from keras_cnns.ops.masks import mask_targets, paste_masks
 from keras_cnns.ops.nms import (
     batched_non_max_suppression,
     non_max_suppression,
@@ -20,8 +21,8 @@ from keras_cnns.ops.nms import (
     soft_non_max_suppression,
 )
 from keras_cnns.ops.pooling import spatial_pyramid_pool
-from keras_cnns.ops.roi import roi_align, roi_pool, warp_boxes
-from keras_cnns.ops.rpn import label_anchors, propose, rpn_targets, sample_anchors
+from keras_cnns.ops.roi import pyramid_level, roi_align, roi_pool, warp_boxes
+from keras_cnns.ops.rpn import label_anchors, propose, propose_over_levels, rpn_targets, sample_anchors
 from keras_cnns.ops.segmentation import label_maps
 from keras_cnns.ops.targets import best_matches, class_overlaps, overlap_labels, sample_rois
 from keras_cnns.ops.yolo import cell_objects, split_cells, yolo_boxes
@@ -43,12 +44,16 @@ __all__ = [
     "iou",
     "label_anchors",
     "label_maps",
+    "mask_targets",
     "non_max_suppression",
     "non_max_suppression_padded",
     "non_max_suppression_per_class",
     "non_max_suppression_per_class_padded",
     "overlap_labels",
+    "paste_masks",
     "propose",
+    "propose_over_levels",
+    "pyramid_level",
     "roi_align",
     "roi_pool",
     "rpn_targets",

@@ -1,5 +1,7 @@
 """Regions of interest: the part of a map that lies under a box, brought to one size for all boxes."""
 
+import math
+
 import tensorflow as tf
 
 from keras_cnns.ops.boxes import corners
@@ -65,6 +67,24 @@ def roi_align(features, boxes, output_size, spatial_scale, sampling_ratio=2, ali
     )
     means = tf.nn.avg_pool2d(found, sampling_ratio, sampling_ratio, "VALID")
     return tf.cast(tf.reshape(means, (batch, number, height, width, channels)), features.dtype)
+
+
+def pyramid_level(boxes, strides):
+    """Return the level of a pyramid, int32 from 0, that each box belongs to: `boxes.shape[:-1]`.
+
+    A box of 224 pixels belongs to the level of stride 16, one of twice the size to the next, and what would lie beyond
+    the pyramid to its end.
+
+    Args:
+        boxes: `(..., 4)`, in the image's pixels.
+        strides: pixels a cell, level by level, each twice the one before.
+
+    Source: FPN (Lin et al., CVPR 2017), section 4.2, equation 1, with Detectron's 1e-6 against rounding.
+    """
+    x1, y1, x2, y2 = corners(boxes)
+    side = tf.sqrt(tf.maximum(x2 - x1, 0.0) * tf.maximum(y2 - y1, 0.0))
+    level = tf.floor(4 + tf.math.log(side / 224 + 1e-6) / math.log(2.0)) - math.log2(strides[0])
+    return tf.cast(tf.clip_by_value(level, 0.0, len(strides) - 1.0), tf.int32)
 
 
 def warp_boxes(image, boxes, size, context=0):

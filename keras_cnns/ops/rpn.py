@@ -80,13 +80,34 @@ def propose(scores, deltas, anchors, sizes, before=6000, after=300, iou_threshol
 
     Source: section 3.3; the numbers are the release's.
     """
+    boxes, _ = best_proposals(scores, deltas, anchors, sizes, before, after, iou_threshold, smallest)
+    return boxes
+
+
+def propose_over_levels(scores, deltas, anchors, sizes, before=1000, after=1000, iou_threshold=0.7, smallest=0):
+    """Return the best boxes of each image over the levels of a pyramid, as `propose`; suppression is each level's own.
+
+    scores, deltas, anchors: a list of those of `propose`, level by level. before: of each level. Source: FPN (Lin et
+    al., CVPR 2017), section 4.1, and Detectron for the numbers.
+    """
+    settings = (sizes, before, after, iou_threshold, smallest)
+    levels = [best_proposals(*level, *settings) for level in zip(scores, deltas, anchors, strict=True)]
+    boxes, scores = (tf.concat(each, axis=1) for each in zip(*levels, strict=True))
+    scores, order = tf.math.top_k(scores, after)
+    return tf.where((scores > NOTHING)[..., None], tf.gather(boxes, order, batch_dims=1), 0.0)
+
+
+def best_proposals(scores, deltas, anchors, sizes, before, after, iou_threshold, smallest):
+    """The boxes of `propose` and their scores `(B, after)`, of places without a box `NOTHING`."""
     height, width = tf.unstack(tf.cast(sizes, tf.float32)[:, None], axis=-1)
     boxes = clip_boxes(decode_boxes(tf.stop_gradient(deltas), anchors), (float("inf"), float("inf")))
     boxes = tf.minimum(boxes, tf.stack([width, height, width, height], axis=-1))
-    large = tf.reduce_all(boxes[..., 2:] - boxes[..., :2] >= smallest, axis=-1)
+    sides = boxes[..., 2:] - boxes[..., :2]
+    large = tf.reduce_all((sides >= smallest) & (sides > 0), axis=-1)
     scores = tf.where(large, tf.stop_gradient(tf.cast(scores, tf.float32)), NOTHING)
     scores, order = tf.math.top_k(scores, tf.minimum(before, tf.shape(scores)[1]))
     boxes = tf.gather(boxes, order, batch_dims=1)
     kept, count = batched_non_max_suppression(boxes, scores, iou_threshold, after)
     there = tf.range(after) < count[:, None]
-    return tf.where(there[..., None], tf.gather(boxes, kept, batch_dims=1), 0.0)
+    boxes = tf.where(there[..., None], tf.gather(boxes, kept, batch_dims=1), 0.0)
+    return boxes, tf.where(there, tf.gather(scores, kept, batch_dims=1), NOTHING)

@@ -276,7 +276,6 @@ AUGMENTATIONS = [
     Augmentation("alexnet_imagenet", offsets=set(range(32)), noise=True),
     Augmentation("zfnet_imagenet", offsets={0, 16, 32}),
     Augmentation("vgg_imagenet", offsets=set(range(33)), noise=True),
-    Augmentation("vgg_imagenet", ("--scale", "384"), scale=(384, 384), noise=True),
     Augmentation("vgg_imagenet", ("--scale", "256-512"), scale=(256, 512), noise=True),
     Augmentation("googlenet_imagenet", brightness=(0.5, 1.5), area=True),
     Augmentation("resnet_imagenet", scale=(256, 480), noise=True),
