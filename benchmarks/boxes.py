@@ -31,6 +31,15 @@ OPERATIONS = {
     "iou": ("IoU of 2,000 boxes with 2,000", 2000, 1.0),
     "nms": ("NMS at 0.7 of 6,000 boxes", 6000, 1.0),
     "nms_300": ("NMS at 0.7, the best 300 of 6,000 boxes", 6000, 50.0),
+    **{
+        f"nms{most}_of_{number}": (f"NMS at 0.7{words} {number:,} boxes", number, 1.0)
+        for most, words, numbers in (
+            ("", " of", (2000, 12_000, 20_000)),
+            ("_300", ", the best 300 of", (2000, 12_000, 20_000)),
+            ("_2000", ", the best 2,000 of", (12_000, 20_000)),  # as in the training of proposals
+        )
+        for number in numbers
+    },
     "roi_pool": ("RoI pooling, 300 boxes to 7x7", 300, 2.5),
     "roi_pool_gradient": ("RoI pooling with its gradient, 300 boxes to 7x7", 300, None),
     **{

@@ -24,7 +24,7 @@ def operation(name, inputs):
     if name == "iou":
         return lambda: iou(boxes, inputs["others"]), lambda overlaps: int((overlaps > 0.5).sum())
     if name.startswith("nms"):
-        most = 300 if name.endswith("300") else len(boxes)
+        most = int(name.split("_")[1]) if name.startswith(("nms_300", "nms_2000")) else len(boxes)
         return lambda: non_max_suppression(boxes, inputs["scores"], 0.7, most), lambda kept: int(kept.sum())
     features, boxes = inputs["map"][None], boxes[None]
     pool = lambda features: roi_pool(features, boxes, 7, 1 / 16)

@@ -25,7 +25,7 @@ def operation(name, inputs):
     if name == "iou":
         return lambda: box_iou(boxes, inputs["others"]), lambda overlaps: int((overlaps > 0.5).sum())
     if name.startswith("nms"):
-        most = 300 if name.endswith("300") else len(boxes)
+        most = int(name.split("_")[1]) if name.startswith(("nms_300", "nms_2000")) else len(boxes)
         return lambda: nms(boxes, inputs["scores"], 0.7)[:most], lambda kept: int(kept.sum())
     features = inputs["map"].permute(2, 0, 1)[None].contiguous()  # its order; channels last is no faster there
     pool = lambda: roi_pool(features, [boxes], 7, 1 / 16)

@@ -275,16 +275,16 @@ def segment(options):
 def detect(options):
     model, preprocessing, labels = load_source(options.source)
     check_detector(model)
-    labels = labels or [str(number) for number in range(model.outputs[0].shape[-1] - 1)]
 
     def one(path, image):
         (found,) = find_objects(model, [image], preprocessing, score_threshold=options.score)
+        names = labels or [str(number) for number in range(max(found["labels"], default=0) + 1)]
         file = options.out / f"{Path(path).stem}_boxes.png"
         with whole(file) as part:
-            draw_boxes(image, found, labels).save(part)
+            draw_boxes(image, found, names).save(part)
         print(f"{path}: {file}")
         for box, score, label in zip(found["boxes"], found["scores"], found["labels"], strict=True):
-            print(f"  {score:7.2%}  {labels[label]}  {' '.join(f'{corner:.0f}' for corner in box)}")
+            print(f"  {score:7.2%}  {names[label]}  {' '.join(f'{corner:.0f}' for corner in box)}")
 
     return each_photograph(options, one)
 

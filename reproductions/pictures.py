@@ -98,15 +98,21 @@ def save_detections(model, images, folder, preprocessing, count=6):
         objects, proposals = objects_and_proposals(found[0].numpy())
         with whole(folder / f"{number}.png") as part:
             part.write_bytes(tf.io.encode_png(photo).numpy())
-        (detected,) = detect(model, [photo], preprocessing, [proposals])
+        given = len(model.outputs) == 2  # it is given boxes; others find their own
+        (detected,) = detect(model, [photo], preprocessing, [proposals] if given else None)
         detected = {name: each[detected["scores"] >= 0.5] for name, each in detected.items()}
         rows.append([draw_boxes(photo, each, images.labels) for each in (truth(objects), detected)])
-    height, width = np.max([np.asarray(row[0]).shape[:2] for row in rows], axis=0)
-    page = Image.new("RGB", (2 * int(width), len(rows) * int(height)))
+    save_page(rows, folder / "examples.png")
+
+
+def save_page(rows, path):
+    """Write rows of PIL images, as many in each, as one."""
+    width, height = (int(side) for side in np.max([row[0].size for row in rows], axis=0))
+    page = Image.new("RGB", (len(rows[0]) * width, len(rows) * height))
     for number, row in enumerate(rows):
         for column, picture in enumerate(row):
-            page.paste(picture, (column * int(width), number * int(height)))
-    with whole(folder / "examples.png") as part:
+            page.paste(picture, (column * width, number * height))
+    with whole(path) as part:
         page.save(part)
 
 

@@ -57,4 +57,4 @@ class Recipe:
     test_figures: Callable = classification_errors
     curve: str = "top1_error"
     examples: Callable = save_test_images
-    exported: Callable = lambda model: model  # from the trained network to the one that the SavedModel holds
+    exported: Callable = lambda model: model  # from the trained network to the one that is kept, drawn and exported

@@ -139,15 +139,19 @@ def lasted(record):
 
 def several(runs):
     """The trainings of a study: the figures after the last step, of every seed."""
-    pixels = "mean_iu" in runs[0]["epochs"][-1]  # they label every pixel
-    tested, figure = ("mean IU, %", final("mean_iu")) if pixels else ("test error, %", test_error)
+    last, tested, figure = runs[0]["epochs"][-1], "test error, %", test_error
+    for name, words in (("mean_iu", "mean IU, %"), ("map", "mAP, %")):  # they label every pixel, or find objects
+        if name in last:
+            tested, figure = words, final(name)
     lines = [
         f"| network | parameters | training error, % | {tested} | images/s | hours |",
         "|---|---|---|---|---|---|",
     ]
     for name in names(runs):
         seeds = of(runs, name)
-        errors = [", ".join(f"{each(run):.2f}" for run in seeds) for each in (training_error, figure)]
+        trained = [training_error] if "training_error" in seeds[0]["epochs"][-1] else []
+        errors = [", ".join(f"{each(run):.2f}" for run in seeds) for each in (*trained, figure)]
+        errors = errors if trained else ["", *errors]
         seconds = sum(run["seconds"] for run in seeds)
         rate = sum(run["steps"] * run["batch_size"] for run in seeds) / seconds
         parameters = f"{seeds[0]['model']['parameters']:,}"

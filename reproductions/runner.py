@@ -122,7 +122,8 @@ def reproduce_under(strategy, recipe_function, run):
 
     def at_epoch_end(row, step):
         nonlocal writer
-        if len(recipe.model.outputs) > 1:  # the figures of the first, as if there were no auxiliary heads
+        # The figures of the first output, as if there were no auxiliary heads.
+        if len(getattr(recipe.model, "outputs", ())) > 1:
             prefix = f"{recipe.model.output_names[0]}_"
             own = [name for name in row if name.startswith(prefix)]
             if not recipe.loss_weights:  # a detector's outputs learn different things; its loss is their sum
@@ -269,12 +270,13 @@ def finish(recipe, classifier, run, record):
     write_json(run.out / "record.json", record)
     draw_curves(record, run.out / "curves.png")
 
+    exported = recipe.exported(classifier)
     with whole(run.out / "model.keras") as part:
-        classifier.save(part)
+        exported.save(part)
     layer = keras.saving.serialize_keras_object(recipe.preprocessing)
     write_json(run.out / "preprocessing.json", layer)
-    recipe.examples(classifier, recipe.test, run.out / "test_images")
-    export(recipe.exported(classifier), run.out / "saved_model", recipe.preprocessing, recipe.train.labels, force=True)
+    recipe.examples(exported, recipe.test, run.out / "test_images")
+    export(exported, run.out / "saved_model", recipe.preprocessing, recipe.train.labels, force=True)
     record["finished"] = now()
     write_json(run.out / "record.json", record)
 

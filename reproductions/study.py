@@ -18,8 +18,8 @@ from keras_cnns.files import whole
 from reproductions.record import measured, publish
 
 SEEDS = 3
-# What a test gives, of a classifier or of a network that labels every pixel, and what a study calls it.
-TESTED = {"top1_error": "test_error", **{name: name for name in ("pixel_accuracy", "mean_accuracy", "mean_iu")}}
+# What a test gives, of a classifier, of a network that labels every pixel or of a detector, and what a study calls it.
+TESTED = {"top1_error": "test_error", **{name: name for name in ("pixel_accuracy", "mean_accuracy", "mean_iu", "map")}}
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,36 @@ class Difference:
             "rule": f"{self.first} more than {self.second} by over {self.margin:g}, in each of {SEEDS} seeds or more",
             "verdict": verdict,
         }
+
+
+@dataclass(frozen=True)
+class Least:
+    """A claim that a network's figure is more than another number, and the rule, fixed before the run, that decides it.
+
+    It holds if it is so in every seed, of `seeds` or more, and does not hold if it is in none.
+    """
+
+    id: str
+    statement: str
+    name: str  # of the training
+    figure: Callable  # of a run
+    least: Callable  # from all runs to the number
+    rule: str
+    paper: float | str | None = None
+    seeds: int = SEEDS
+
+    def decide(self, runs):
+        """The row of the table, as `Difference.decide`."""
+        values, least = [self.figure(run) for run in of(runs, self.name)][: self.seeds], self.least(runs)
+        above = [value > least for value in values]
+        verdict = "holds" if all(above) else "not decided" if any(above) else "does not hold"
+        if len(values) < self.seeds or any(run["smoke"] for run in runs):
+            verdict = "not decided (smoke run)" if any(run["smoke"] for run in runs) else "not decided (too few seeds)"
+        ours = f"{mean(values):.2f}"
+        if len(values) > 1:
+            ours += f" ({', '.join(f'{value:.2f}' for value in values)})"
+        row = {"id": self.id, "statement": self.statement, "paper": self.paper, "ours": ours, "rule": self.rule}
+        return {**row, "verdict": verdict}
 
 
 @dataclass(frozen=True)
@@ -120,7 +150,11 @@ def train(training, seed, folder, options):
     file = folder / "record.json"
     if finished(folder):
         return 0
-    words = [sys.executable, "-m", f"reproductions.{training.script}", *training.flags.split(), "--seed", str(seed)]
+    flags = training.flags.split()
+    if options.smoke:  # it is as short as the script's own
+        pairs = zip(["", *flags], [*flags, ""], strict=True)
+        flags = [now for last, now in pairs if now and not {last, now} & {"--steps", "--epochs"}]
+    words = [sys.executable, "-m", f"reproductions.{training.script}", *flags, "--seed", str(seed)]
     words += ["--out", str(folder), *(["--smoke"] if options.smoke else []), *(["--resume"] if file.exists() else [])]
     if options.data_dir and not options.smoke:
         words += ["--data-dir", options.data_dir]
@@ -141,7 +175,7 @@ def summary(name, folder, study, options):
     run["epochs"] = [
         {
             "step": row["step"],
-            "training_error": round(100 * (1 - row["accuracy"]), 2),
+            **({"training_error": round(100 * (1 - row["accuracy"]), 2)} if "accuracy" in row else {}),
             **{kept: round(row[f"test_{name}"], 2) for name, kept in TESTED.items() if f"test_{name}" in row},
             "loss": round(row["loss"], 4),
         }

@@ -11,6 +11,7 @@ folder in VOC's layout, with the lists trainval and test. Wants a GPU.
 """
 
 import sys
+from functools import partial
 
 import keras
 
@@ -23,7 +24,8 @@ from keras_cnns.detection import yolo_detector
 from keras_cnns.layers import Preprocessing
 from keras_cnns.losses import YOLOLoss
 from keras_cnns.training import SGD
-from reproductions.detection import detection_test, save_photographs
+from reproductions.detection import detection_test
+from reproductions.pictures import save_detections
 from reproductions.recipe import Claim, Recipe
 from reproductions.runner import main
 from reproductions.segmentation import start_from
@@ -45,6 +47,7 @@ def recipe(run, variant="paper", initial="", side=448, grid=7, boxes=0):
     at = [steps * step // 40_000 for step in WARM_UP] + [steps * epoch // EPOCHS for epoch in (75, 105)]
     rates = [rate / 2 for rate in (*WARM_UP.values(), 1e-3, 1e-4)]  # half: see `YOLOLoss`
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([step - 1 for step in at[1:]], rates)
+    preprocessing = Preprocessing(side, scale=1 / 255)
     scale = image_alone(subtract_mean(0.0, 255.0))
     tested = jitter_objects(0.0, *size)
     return Recipe(
@@ -56,13 +59,13 @@ def recipe(run, variant="paper", initial="", side=448, grid=7, boxes=0):
         optimizer=SGD(schedule, momentum=0.9, l2=5e-4, undecayed=("bias", "gamma", "beta")),
         loss=YOLOLoss(classes, size),
         metrics=[],
-        preprocessing=Preprocessing(side, scale=1 / 255),
+        preprocessing=preprocessing,
         test_batch_size=16,
         test_figures=detection_test(
             lambda model: yolo_detector(model, classes), YOLOLoss(classes, size), train.labels, "11-point"
         ),
         curve="map",
-        examples=save_photographs,
+        examples=partial(save_detections, preprocessing=preprocessing),
         exported=lambda model: yolo_detector(model, classes),
         claims=[
             Claim(f"YOLO ({variant}) on VOC 2007, mAP, %", "map", paper, id="B8", at_least=paper - 0.5)

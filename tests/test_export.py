@@ -360,7 +360,7 @@ def test_an_onnx_file_that_differs_is_not_kept(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"format": "onnx"}, "only a detector as fast_rcnn can do so, and no ONNX file"),
+        ({"format": "onnx"}, "only a detector as fast_rcnn or faster_rcnn_detector can do so, and no ONNX file"),
         ({"labels": ["red"]}, "labels has 1 names; colours has 2 classes"),
         (
             {"preprocessing": Preprocessing(30)},

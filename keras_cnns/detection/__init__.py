@@ -3,7 +3,7 @@
 from keras_cnns.detection.box_regression import BoxRegressors, overlapping, train_box_regressors
 from keras_cnns.detection.detect import detect, draw_boxes, draw_masks
 from keras_cnns.detection.fast_rcnn import fast_rcnn, truncated_svd, with_deltas
-from keras_cnns.detection.faster_rcnn import faster_rcnn
+from keras_cnns.detection.faster_rcnn import faster_rcnn, faster_rcnn_detector
 from keras_cnns.detection.faster_rcnn_training import FasterRCNNTraining, alternating_steps
 from keras_cnns.detection.features import Features
 from keras_cnns.detection.mask_rcnn import mask_rcnn
@@ -30,6 +30,7 @@ __all__ = [
     "draw_masks",
     "fast_rcnn",
     "faster_rcnn",
+    "faster_rcnn_detector",
     "fully_connected_part",
     "locate",
     "mask_rcnn",

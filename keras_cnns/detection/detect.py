@@ -14,41 +14,60 @@ from keras_cnns.ops import detections
 PROPOSALS = 2000  # of an image, at most: R-CNN, section 2.2
 
 
-def detect(model, images, preprocessing=None, proposals=None, iou_threshold=0.3, score_threshold=0.05, max_outputs=100):
+def detect(
+    model, images, preprocessing=None, proposals=None, iou_threshold=None, score_threshold=0.05, max_outputs=100
+):
     """Return what is found in each image, best first: [{"boxes" `(n, 4)`, "scores" `(n,)`, "labels" `(n,)`}].
 
     Boxes are in the image's own pixels, float32; labels are numbered from 0, without the background, int32.
 
     Args:
-        model: a detector of an image and boxes, with logits and deltas, such as `fast_rcnn`.
+        model: a detector of an image and boxes, with logits and deltas, such as `fast_rcnn`; or of images alone, with
+            boxes, scores and labels, as `yolo_detector` and `faster_rcnn_detector` make it.
         images: a list of photographs, each of any size: paths, PIL images of any mode, or uint8 arrays
             `(height, width)`, `(height, width, 1)` or `(height, width, 3)`.
         preprocessing: a `Preprocessing` layer that does not cut, as the network was trained with; by default images
-            keep their size and values from 0 to 255.
-        proposals: for each image `(R, 4)`, in its pixels; by default the first 2,000 boxes of its selective search.
-        iou_threshold, score_threshold, max_outputs: as in `keras_cnns.ops.detections`.
+            keep values from 0 to 255, and their size, unless the network has one of its own.
+        proposals: for a detector of boxes, for each image `(R, 4)`, in its pixels; by default the first 2,000 boxes of
+            its selective search.
+        iou_threshold: for a detector of boxes, as in `keras_cnns.ops.detections`; by default 0.3.
+        score_threshold, max_outputs: as in `keras_cnns.ops.detections`.
 
     Raises:
         ValueError: a single image in place of a list, a file that is no image, an array of another kind, proposals of
-            another number of images or of another shape, preprocessing that cuts, a network of another kind.
+            another number of images or of another shape, proposals or a threshold for a detector that has its own,
+            preprocessing that cuts or gives another size, a network of another kind.
     """
-    check_detector(model)
-    preprocessing = preprocessing or Preprocessing(None)
-    if preprocessing.size[0] is not None:
-        raise ValueError(f"preprocessing gives {preprocessing.size} pixels; to detect, its size must be None.")
+    of_boxes = check_detector(model)
+    size = tuple(model.inputs[0].shape[1:3])
+    size = None if None in size else size
+    preprocessing = preprocessing or Preprocessing(size)
+    if preprocessing.size != (size or (None, None)):
+        raise ValueError(f"preprocessing gives {preprocessing.size} pixels; to detect, its size must be {size}.")
+    if size and preprocessing.shorter_side:
+        raise ValueError("preprocessing cuts images; to detect, its shorter_side must be None.")
+    if not of_boxes and (proposals is not None or iou_threshold is not None):
+        raise ValueError(f"{model.name} has boxes and a threshold of its own; give no proposals and no iou_threshold.")
     images = list_of_images(images)
     if proposals is not None and len(proposals) != len(images):
         raise ValueError(f"there are {len(images)} images and proposals of {len(proposals)}; each image needs its own.")
     found = []
     for number, image in enumerate(images):
         pixels = pixels_of(image, model.inputs[0].shape[-1])
+        prepared = preprocessing(pixels[None])
+        scale = np.tile(np.array(prepared.shape[2:0:-1]) / pixels.shape[1::-1], 2).astype("float32")
+        if not of_boxes:
+            inputs = [prepared, tf.constant([prepared.shape[1:3]], tf.float32)]
+            best = model(inputs if len(model.inputs) == 2 else prepared, training=False)
+            boxes, scores, labels = (each[0].numpy() for each in best)
+            those = np.flatnonzero(scores > max(score_threshold, 0))[:max_outputs]  # behind them are zeros
+            found.append({"boxes": boxes[those] / scale, "scores": scores[those], "labels": labels[those]})
+            continue
         boxes = selective_search(pixels)[:PROPOSALS] if proposals is None else np.float32(proposals[number])
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ValueError(f"the proposals of image {number} have the shape {boxes.shape}; it must be (boxes, 4).")
-        prepared = preprocessing(pixels[None])
-        scale = np.tile(np.array(prepared.shape[2:0:-1]) / pixels.shape[1::-1], 2).astype("float32")
         logits, deltas = model([prepared, tf.constant(boxes * scale)[None]], training=False)
-        settings = (iou_threshold, score_threshold, max_outputs)
+        settings = (0.3 if iou_threshold is None else iou_threshold, score_threshold, max_outputs)
         *best, count = detections(logits[0], deltas[0], boxes, pixels.shape[:2], *settings)
         best = (each[:count].numpy() for each in best)
         found.append(dict(zip(("boxes", "scores", "labels"), best, strict=True)))
@@ -56,11 +75,18 @@ def detect(model, images, preprocessing=None, proposals=None, iou_threshold=0.3,
 
 
 def check_detector(model):
-    """Raise `ValueError` unless a network gives logits and four deltas a class from an image and boxes."""
+    """Return whether a network is given boxes beside the image, for logits and deltas, or else finds its own.
+
+    Raises:
+        ValueError: it does neither.
+    """
     inputs = [tuple(each.shape) for each in getattr(model, "inputs", None) or []]
     outputs = [tuple(each.shape) for each in getattr(model, "outputs", None) or []]
-    if [len(each) for each in inputs] != [4, 3] or [len(each) for each in outputs] != [3, 3]:
-        raise ValueError(f"{model.name} gives {outputs} from {inputs}; it must detect, as fast_rcnn does.")
+    ranks = [[len(each) for each in part] for part in (inputs, outputs)]
+    if ranks not in ([[4, 3], [3, 3]], [[4], [3, 2, 2]], [[4, 2], [3, 2, 2]]):
+        allowed = "it must detect, as fast_rcnn, yolo_detector and faster_rcnn_detector do"
+        raise ValueError(f"{model.name} gives {outputs} from {inputs}; {allowed}.")
+    return len(outputs) == 2
 
 
 def draw_boxes(image, found, labels):

@@ -11,10 +11,12 @@ import keras
 
 from keras_cnns.arguments import check_choice, check_classes, check_input_shape
 from keras_cnns.classification.alexnet import normal
-from keras_cnns.detection.fast_rcnn import STRIDE, detector_head, vgg16_trunk
-from keras_cnns.layers import LocalResponseNormalization, RPNProposals
+from keras_cnns.detection.fast_rcnn import STRIDE, detector_head, unnormalised, vgg16_trunk
+from keras_cnns.layers import LocalResponseNormalization, RoIDetections, RPNProposals
 from keras_cnns.layers.ceil_pooling import ceil_max_pooling
 from keras_cnns.ops import generate_anchors
+
+DEVIATIONS = (0.1, 0.1, 0.2, 0.2)  # of the detector's deltas in the release, which learns them divided by these
 
 
 def faster_rcnn(
@@ -63,6 +65,27 @@ def faster_rcnn(
 
     logits, deltas = detector_head(features, boxes, classes, size, weights)
     return keras.Model([image, sizes], [logits, deltas, boxes, scores, moves], name=name)
+
+
+def faster_rcnn_detector(
+    model, deviations=DEVIATIONS, iou_threshold=0.3, score_threshold=0.05, most=100, name="faster_rcnn_detector"
+):
+    """Return what a trained Faster R-CNN finds, suppression inside: (boxes, scores, labels), the best first.
+
+    Boxes `(batch, most, 4)` in pixels of its input and cut off at each image's size, scores `(batch, most)`, labels
+    `(batch, most)` int32, numbered from 0 without the background; behind the boxes found are zeros. Inputs and weights
+    are the network's. `keras_cnns.export` writes it.
+
+    Args:
+        model: as `faster_rcnn` returns it.
+        deviations: of the deltas that it was trained on, four; by default those of `FasterRCNNTraining`.
+        iou_threshold: of the suppression within each class, Fast R-CNN's.
+        score_threshold, most: below which there is no box, and boxes of an image at most, both the release's.
+    """
+    logits, deltas, proposals, *_ = model.outputs
+    deltas = unnormalised(deltas, (0, 0, 0, 0), deviations)
+    layer = RoIDetections(iou_threshold, score_threshold, most, name="detections")
+    return keras.Model(model.inputs, layer(logits, deltas, proposals, model.inputs[1]), name=name)
 
 
 def propose_conv(x, filters, size, name, **kwargs):

@@ -7,12 +7,11 @@ objects are left out, as in the release; an image without objects trains as back
 import keras
 import tensorflow as tf
 
+from keras_cnns.detection.faster_rcnn import DEVIATIONS
 from keras_cnns.losses.detection import RoICrossEntropy, RoISmoothL1
 from keras_cnns.losses.rpn import rpn_loss
 from keras_cnns.ops import grid_anchors, propose, rpn_targets
 from keras_cnns.ops.targets import sample_rois
-
-DEVIATIONS = (0.1, 0.1, 0.2, 0.2)  # of the detector's deltas in the release: what decodes them needs the same
 
 
 class FasterRCNNTraining(keras.Model):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_cnns.detection import faster_rcnn_detector, yolo_detector
 from keras_cnns.layers import RoIPooling
 
 LABELS = ["red", "blue"]
@@ -24,6 +25,31 @@ def colour_detector():
     return model
 
 
+def proposing_detector():
+    """The same with two boxes of its own, the first two of `BOXES` in shares of the image, and one that is none."""
+    image, sizes = keras.Input((None, None, 3), name="image"), keras.Input((2,), name="sizes")
+    shares = BOXES[:2] / np.float32([60, 40, 60, 40])
+    kernel = np.zeros((2, 12), "float32")
+    kernel[0, [1, 3, 5, 7]], kernel[1, [0, 2, 4, 6]] = shares[:, [1, 3]].ravel(), shares[:, [0, 2]].ravel()
+    boxes = keras.layers.Dense(12, use_bias=False, name="boxes")
+    proposals = keras.layers.Reshape((3, 4), name="proposal")(boxes(sizes))
+    boxes.set_weights([kernel])
+    logits, deltas = colour_detector()([image, proposals])
+    network = keras.Model([image, sizes], [logits, deltas, proposals, image, image], name="proposing")
+    return faster_rcnn_detector(network, deviations=(0.5, 1, 1, 1))  # a blue box is moved by a quarter of its width
+
+
+def one_cell_detector():
+    """YOLO of one cell and two boxes in images of 20x30, always the same: one in the middle, half as high and wide, of
+    confidence 0.8, and one around everything, of confidence 0.2; "red" with 0.5 and "blue" with 1."""
+    image = keras.Input((20, 30, 3), name="image")
+    numbers = [0.5, 1.0, 0.8, 0.2, 0.5, 0.5, 0.5**0.5, 0.5**0.5, 0.5, 0.5, 1.0, 1.0]
+    dense = keras.layers.Dense(12, name="cell")
+    x = keras.layers.Reshape((1, 1, 12), name="cells")(dense(keras.layers.Flatten(name="flatten")(image)))
+    dense.set_weights([np.zeros((1800, 12), "float32"), np.float32(numbers)])
+    return yolo_detector(keras.Model(image, x, name="one_cell"), 2)
+
+
 def red_and_blue(height=40, width=60):
     """A dark photograph with a red square at (5, 5, 15, 15) and a blue one at (30, 20, 40, 30)."""
     photo = np.zeros((height, width, 3), "uint8")
@@ -35,3 +61,11 @@ BOXES = np.float32([[5, 5, 14, 14], [30, 20, 39, 29], [45, 5, 55, 15]])
 # A softmax of (0, 5, -5) for red; of (0, -5, 4) for blue.
 SCORES = [1 / (1 + np.exp(-5) + np.exp(-10)), 1 / (1 + np.exp(-4) + np.exp(-9))]
 FOUND = [[5, 5, 14, 14], [34.5, 20, 43.5, 29]]
+PROPOSED = [[5, 5, 14, 14], [32.25, 20, 41.25, 29]]  # what the proposing one finds
+# What the one of one cell finds in an image of 40x60: P(class) P(object) of each box and class.
+IN_THE_CELL = [
+    (0.8, [15, 10, 45, 30], 1),
+    (0.4, [15, 10, 45, 30], 0),
+    (0.2, [0, 0, 60, 40], 1),
+    (0.1, [0, 0, 60, 40], 0),
+]

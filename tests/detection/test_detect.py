@@ -7,7 +7,18 @@ from PIL import Image
 
 from keras_cnns.detection import detect, draw_boxes, draw_masks, selective_search
 from keras_cnns.layers import Preprocessing
-from tests.detection.small import BOXES, FOUND, LABELS, SCORES, colour_detector, red_and_blue
+from tests.detection.small import (
+    BOXES,
+    FOUND,
+    IN_THE_CELL,
+    LABELS,
+    PROPOSED,
+    SCORES,
+    colour_detector,
+    one_cell_detector,
+    proposing_detector,
+    red_and_blue,
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +76,34 @@ def test_what_cannot_be_detected_is_said(model):
     with pytest.raises(ValueError, match=r"preprocessing gives \(20, 20\) pixels; to detect, its size must be None"):
         detect(model, [photo], Preprocessing(20))
     classifier = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()], name="flat")
-    with pytest.raises(ValueError, match=r"flat gives .* it must detect, as fast_rcnn does"):
+    with pytest.raises(ValueError, match=r"flat gives .* it must detect, as fast_rcnn, yolo_detector and faster_"):
         detect(classifier, [photo])
+    cell = one_cell_detector()
+    with pytest.raises(ValueError, match="yolo_detector has boxes and a threshold of its own; give no proposals"):
+        detect(cell, [photo], proposals=[BOXES])
+    with pytest.raises(ValueError, match=r"preprocessing gives \(None, None\) pixels; .* its size must be \(20, 30\)"):
+        detect(cell, [photo], Preprocessing(None))
+    with pytest.raises(ValueError, match="preprocessing cuts images"):
+        detect(cell, [photo], Preprocessing((20, 30), shorter_side=30))
+
+
+def test_a_detector_of_one_size_sees_the_whole_photograph():
+    """Stretched to its 20x30 pixels; the boxes are in the photograph's."""
+    (found,) = detect(one_cell_detector(), [red_and_blue()])
+    np.testing.assert_allclose(found["scores"], [score for score, _, _ in IN_THE_CELL], rtol=1e-5)
+    np.testing.assert_allclose(found["boxes"], [box for _, box, _ in IN_THE_CELL], rtol=1e-5, atol=1e-4)
+    assert found["labels"].tolist() == [label for _, _, label in IN_THE_CELL] and found["labels"].dtype == "int32"
+    (best,) = detect(one_cell_detector(), [red_and_blue(80, 30)], score_threshold=0.15, max_outputs=2)
+    np.testing.assert_allclose(best["boxes"], [[7.5, 20, 22.5, 60]] * 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("preprocessing", [None, Preprocessing(None, shorter_side=80, longest_side=100)])
+def test_a_detector_that_proposes_needs_photographs_alone(preprocessing):
+    """The proposal without area finds nothing, though its colour is red."""
+    (found,) = detect(proposing_detector(), [red_and_blue()], preprocessing)
+    np.testing.assert_allclose(found["scores"], SCORES, rtol=1e-5)
+    np.testing.assert_allclose(found["boxes"], PROPOSED, rtol=1e-4)
+    assert found["labels"].tolist() == [0, 1]
 
 
 def test_boxes_are_drawn_on_their_pixels():

@@ -7,7 +7,7 @@ import pytest
 
 from reproductions import study
 from reproductions.report import several
-from reproductions.study import Difference, Study, Training
+from reproductions.study import Difference, Least, Study, Training
 
 CLAIM = Difference("X1", "deep is worse, points", "deep", "flat", study.test_error, margin=1.0)
 RECORD = {
@@ -48,6 +48,27 @@ def runs(deep, flat, smoke=False):
 )
 def test_a_difference_is_decided_in_every_seed_or_not_at_all(deep, flat, verdict):
     assert CLAIM.decide(runs(deep, flat))["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("errors", "seeds", "verdict"),
+    [
+        ([5.1, 7.0, 6.0], 3, "holds"),
+        ([5.1, 5.0, 6.0], 3, "not decided"),
+        ([5.0, 4.0, 1.0], 3, "does not hold"),
+        ([9.0, 9.0], 3, "not decided (too few seeds)"),
+        ([9.0, 1.0], 1, "holds"),  # what is measured of the first seed alone
+    ],
+)
+def test_a_least_is_asked_of_every_seed(errors, seeds, verdict):
+    claim = Least("X1", "deep is bad", "deep", study.test_error, lambda runs: 5.0, "more than 5", seeds=seeds)
+    row = claim.decide(runs(errors, [0.0] * len(errors)))
+    assert row["verdict"] == verdict and row["rule"] == "more than 5"
+
+
+def test_a_least_shows_its_mean_and_its_seeds():
+    claim = Least("X1", "deep is bad", "deep", study.test_error, lambda runs: 5.0, "more than 5")
+    assert claim.decide(runs([6.0, 7.0, 8.0], [0.0] * 3))["ours"] == "7.00 (6.00, 7.00, 8.00)"
 
 
 def test_the_difference_is_taken_seed_by_seed():
@@ -101,6 +122,22 @@ def test_a_study_that_was_stopped_goes_on_where_it_was(called, tmp_path):
     assert {(run["name"], run["seed"], run["measured"]["from"]) for run in record["runs"]} == {
         (name, seed, f"{name}-{seed}") for name in trainings for seed in range(3)
     }
+
+
+def test_a_smoke_run_is_as_short_as_its_scripts(called, tmp_path):
+    small = Study("small", "About.", {"flat": Training("some", "--steps 90 --rate 3 --epochs 2")}, [])
+    study.main(small, ["--out", str(tmp_path), "--seeds", "1", "--smoke"])
+    words = called[0]
+    assert words[1:3] == ["--rate", "3"] and "--smoke" in words and not {"--steps", "--epochs"} & set(words)
+
+
+def test_a_detector_is_known_by_its_map(tmp_path):
+    record = RECORD | {"seed": 0, "epochs": [{"step": 20, "loss": 1.0, "rpn_loss": 0.5, "test_map": 40.004}]}
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    run = study.summary("some", tmp_path, Study("small", "About.", {}, []), None)
+    assert run["epochs"] == [{"step": 20, "loss": 1.0, "map": 40.0}]
+    header, _, row, *_ = several([run]).splitlines()
+    assert "mAP, %" in header and "|  | 40.00 |" in row
 
 
 def test_a_network_that_labels_pixels_is_known_by_its_scores(tmp_path):
