@@ -13,7 +13,7 @@ from PIL import Image
 
 import keras_cnns
 from keras_cnns.detection import detect as find_objects
-from keras_cnns.detection import draw_boxes
+from keras_cnns.detection import draw_boxes, draw_masks
 from keras_cnns.detection.detect import check_detector
 from keras_cnns.export import load_source
 from keras_cnns.files import whole
@@ -281,7 +281,7 @@ def detect(options):
         names = labels or [str(number) for number in range(max(found["labels"], default=0) + 1)]
         file = options.out / f"{Path(path).stem}_boxes.png"
         with whole(file) as part:
-            draw_boxes(image, found, names).save(part)
+            (draw_masks if "masks" in found else draw_boxes)(image, found, names).save(part)
         print(f"{path}: {file}")
         for box, score, label in zip(found["boxes"], found["scores"], found["labels"], strict=True):
             print(f"  {score:7.2%}  {names[label]}  {' '.join(f'{corner:.0f}' for corner in box)}")
