@@ -39,8 +39,12 @@ def paste_masks(masks, boxes, size, threshold=0.5):
     whole = tf.cast(tf.stack([0, 0, width, height]), tf.float32)
     pasted = lambda each: resampled(*each, whole, height, width) >= threshold
     # One after the other: of a large photograph all of them would take gigabytes in float32.
-    found = tf.map_fn(pasted, (tf.cast(masks, tf.float32), tf.cast(boxes, tf.float32)), fn_output_signature=tf.bool)
-    return tf.reshape(found, (tf.shape(boxes)[0], height, width))  # of no mask too
+    masks, boxes = tf.cast(masks, tf.float32), tf.cast(boxes, tf.float32)
+    return tf.cond(
+        tf.shape(boxes)[0] > 0,  # of nothing a graph could not say what size it has
+        lambda: tf.map_fn(pasted, (masks, boxes), fn_output_signature=tf.bool),
+        lambda: tf.zeros((0, height, width), tf.bool),
+    )
 
 
 def resampled(masks, boxes, windows, height, width):
@@ -55,6 +59,8 @@ def resampled(masks, boxes, windows, height, width):
 
 def weights(first, last, count, begin, end, cells):
     """`(..., count, cells)`: how much of each cell from `begin` to `end` each of `count` samples takes."""
-    places = first[..., None] + (tf.range(count, dtype=tf.float32) + 0.5) * (last - first)[..., None] / count
+    places = first[..., None] + (tf.range(count, dtype=tf.float32) + 0.5) * (last - first)[..., None] / tf.cast(
+        count, tf.float32
+    )
     places = tf.math.divide_no_nan(places - begin[..., None], (end - begin)[..., None]) * cells - 0.5
     return tf.maximum(1 - tf.abs(places[..., None] - tf.range(cells, dtype=tf.float32)), 0.0)
