@@ -76,8 +76,8 @@ def recipe(run, variant="paper", initial="", side=448, grid=7, boxes=0):
         deviations=[
             start_from(model, initial),
             "the learning rate is raised by the release's steps; the paper prints how far, and not how long",
-            "rates are half of the paper's, as Darknet's gradient leaves out the square's factor of 2; with another batch "
-            "than 64 they go with it",
+            "rates are half of the paper's, as Darknet's gradient leaves out the square's factor of 2; with "
+            "another batch than 64 they go with it",
             "mirrored at random as in Darknet; the paper does not say",
         ],
     )
