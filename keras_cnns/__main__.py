@@ -13,7 +13,7 @@ from PIL import Image
 
 import keras_cnns
 from keras_cnns.detection import detect as find_objects
-from keras_cnns.detection import draw_boxes
+from keras_cnns.detection import draw_boxes, draw_masks
 from keras_cnns.detection.detect import check_detector
 from keras_cnns.export import load_source
 from keras_cnns.files import whole
@@ -233,6 +233,10 @@ def predict(options):
     saved = tf.saved_model.load(options.saved_model)  # to be kept: its signatures live no longer
     if "bytes" not in saved.signatures:
         raise ValueError(f"{options.saved_model} was not written by `export`: it takes no encoded images.")
+    given = saved.signatures["bytes"].structured_outputs
+    if "classes" not in given:
+        told = f"it gives {', '.join(sorted(given))}, and no classes of whole images"
+        raise ValueError(f"{options.saved_model} is no classifier: {told}. `segment` and `detect` take a run's folder.")
     failed = False
     for image in options.image:
         try:
@@ -277,7 +281,7 @@ def detect(options):
         names = labels or [str(number) for number in range(max(found["labels"], default=0) + 1)]
         file = options.out / f"{Path(path).stem}_boxes.png"
         with whole(file) as part:
-            draw_boxes(image, found, names).save(part)
+            (draw_masks if "masks" in found else draw_boxes)(image, found, names).save(part)
         print(f"{path}: {file}")
         for box, score, label in zip(found["boxes"], found["scores"], found["labels"], strict=True):
             print(f"  {score:7.2%}  {names[label]}  {' '.join(f'{corner:.0f}' for corner in box)}")
@@ -296,12 +300,10 @@ def each_photograph(options, one):
     failed = False
     for path in options.image:
         try:
-            image = pixels_of(path, 3)
+            one(path, pixels_of(path, 3))
         except ValueError as error:
             failed = True
-            print(f"error: {error}", file=sys.stderr)
-            continue
-        one(path, image)
+            print(f"error: {error if str(path) in str(error) else f'{path}: {error}'}", file=sys.stderr)
     return int(failed)
 
 

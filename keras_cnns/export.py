@@ -13,7 +13,7 @@ from keras_cnns.arguments import check_choice
 from keras_cnns.files import reason, sync
 from keras_cnns.folding import fold_batch_normalization
 from keras_cnns.layers import Preprocessing
-from keras_cnns.ops import decode_colour, detections, label_maps
+from keras_cnns.ops import decode_colour, detections, label_maps, paste_masks
 
 TOP = 5
 LARGEST = 2_000_000_000  # bytes of weights: a SavedModel's graph must stay below 2 GiB
@@ -38,13 +38,14 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
         labels  (batch, height, width)  uint8, the number of each pixel's class
         names   (classes,)              string, the names of these
 
-    A detector, whose outputs are (boxes, scores, labels) as `yolo_detector` and `faster_rcnn_detector` give them, takes
-    one file of `bytes` a call too. It returns what it finds, the best first and zeros behind them:
+    A detector, whose outputs are (boxes, scores, labels) as `yolo_detector` and `faster_rcnn_detector` give them, and
+    `mask_rcnn`, takes one file of `bytes` a call too. It returns what it finds, the best first and zeros behind them:
 
         boxes    (batch, most, 4)  float32, x1, y1, x2, y2 in the image's own pixels
         scores   (batch, most)     float32
         classes  (batch, most)     int32, labels (batch, most) string, their names
         count    (batch,)          int32, how many there are
+        masks    (batch, largest count, height, width)  bool, of `mask_rcnn` alone, of the images' own size
 
     A detector of given boxes, as `fast_rcnn`, takes `boxes` `(batch, number, 4)` beside the images, in their pixels,
     such as selective search's, and returns the same, of at most 100 boxes.
@@ -143,10 +144,11 @@ def sizes(model):
 
 
 def finds_boxes(model):
-    """Whether a network gives boxes, scores and labels, of images alone or of images and their sizes."""
+    """Whether a network gives boxes, scores, labels and perhaps masks, of images alone or of them and their sizes."""
     inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
     given = [tuple(each.shape[1:]) for each in inputs[1:]]
-    return given in ([], [(2,)]) and [tuple(each.shape[2:]) for each in outputs] == [(4,), (), ()]
+    found = [tuple(each.shape[2:]) for each in outputs]
+    return given in ([], [(2,)]) and found[:3] == [(4,), (), ()] and [len(each) for each in found[3:]] in ([], [2])
 
 
 def answer(outputs, labels, size, given):
@@ -154,10 +156,16 @@ def answer(outputs, labels, size, given):
     of the size `given`."""
     logits = tf.nest.flatten(outputs)[0]
     if logits.shape.rank == 3:
-        boxes, scores, classes = outputs
+        boxes, scores, classes, *masks = outputs
         scale = tf.cast(size, tf.float32) / tf.cast(given, tf.float32)
-        count = tf.math.count_nonzero(scores > 0, axis=1, dtype=tf.int32)
-        return found(boxes * tf.tile(scale[::-1], [2]), scores, classes, count, labels)
+        boxes, count = boxes * tf.tile(scale[::-1], [2]), tf.math.count_nonzero(scores > 0, axis=1, dtype=tf.int32)
+        most = tf.reduce_max(count)
+        pasted = lambda each: paste_masks(*each, tf.unstack(size))
+        answered = found(boxes, scores, classes, count, labels)
+        for each in masks:
+            best = each[:, :most], boxes[:, :most]
+            answered["masks"] = tf.map_fn(pasted, best, fn_output_signature=tf.bool)
+        return answered
     if logits.shape.rank == 4:
         return {"labels": label_maps(tf.cast(logits, tf.float32), size), "names": tf.constant(labels)}
     return classify(outputs, labels)

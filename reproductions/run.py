@@ -11,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.data import (
+    coco_instances,
     digit_boxes,
+    digit_instances,
     digit_masks,
     digits,
     folder_images,
@@ -20,6 +22,7 @@ from keras_cnns.data import (
     statistics,
     tfds_boxes,
     tfds_images,
+    tfds_instances,
     voc_boxes,
 )
 from keras_cnns.data.augmentation import centre_crop, resize_shorter_side
@@ -27,6 +30,7 @@ from keras_cnns.files import whole
 from keras_cnns.training import is_chief
 
 SMOKE_STEPS, SMOKE_BATCH, SMOKE_TESTS, SMOKE_FINAL_TESTS = 24, 16, 64, 4
+COCO_SPLITS = "train", "val"
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 # What makes a run this run: it must be the same when the run is resumed.
 DECISIVE = (
@@ -166,6 +170,30 @@ class Run:
             for names, split in ((train, "train+validation"), (test, "test"))
         )
         return functools.reduce(joined, train), functools.reduce(joined, test)
+
+    def instances(self, name):
+        """The (train, test) images with objects and their masks: of this set of TensorFlow Datasets, or pages of digits
+        in a smoke run.
+
+        --data-dir may be COCO's folder, with `annotations/instances_train2017.json`, `train2017` and the like of val,
+            or one with `instances_train.json`, `train` and the like; --dataset too, or the name of another set.
+        """
+        self.asked_for_data, options = True, self.options
+        if self.smoke:
+            return digit_instances("train"), digit_instances("test").take(SMOKE_TESTS)
+        for folder in filter(None, (options.dataset, options.data_dir)):
+            for file, part in (("annotations/instances_{}2017.json", "{}2017"), ("instances_{}.json", "{}")):
+                if (Path(folder) / file.format("train")).is_file():
+                    if "2017" not in part:
+                        self.departures.append(f"data set {Path(folder).name} instead of COCO")
+                    places = [
+                        (Path(folder, file.format(each)), Path(folder, part.format(each))) for each in COCO_SPLITS
+                    ]
+                    return [coco_instances(*each, options.strict) for each in places]
+        if options.dataset:
+            self.departures.append(f"data set {options.dataset} instead of COCO")
+        name = options.dataset or name
+        return [tfds_instances(name, split, options.data_dir, options.strict) for split in ("train", "validation")]
 
     def statistics(self, images):
         """The mean image and the covariance of a training set's colours, kept in the run's folder."""

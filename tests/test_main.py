@@ -153,6 +153,12 @@ def test_predict_by_a_saved_model_of_another_kind(run, capsys, tmp_path):
     assert "was not written by `export`" in capsys.readouterr().err
 
 
+def test_predict_by_what_labels_pixels(labelling_run, run, capsys, tmp_path):
+    assert main(["export", str(labelling_run), str(tmp_path / "colours")]) == 0
+    assert main(["predict", str(tmp_path / "colours"), str(run / "r.png")]) == 2
+    assert "colours is no classifier: it gives labels, names, and no classes of whole images" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def labelling_run(tmp_path_factory):
     """A run's folder: a network that calls every pixel by the strongest of red, green and blue, at any size."""

@@ -23,7 +23,11 @@ LOCAL = (
     keras.layers.BatchNormalization,
     keras.layers.Concatenate,
     keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
     keras.layers.MaxPooling2D,
+    keras.layers.Rescaling,
+    keras.layers.SeparableConv2D,
+    keras.layers.Softmax,
     keras.layers.ZeroPadding2D,
     LocalResponseNormalization,
     PaddedIdentity,
@@ -40,9 +44,11 @@ def convolutionalize(model):
     The weights are copied; layers keep their names.
 
     Raises:
-        ValueError: a model that takes no single image of fixed height and width, has no dense layer, or has a layer
-            that only makes sense at one size.
+        ValueError: no model; one that takes no single image of fixed height and width, has no dense layer, or has a
+            layer that is not known to do the same at every position.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model is a {type(model).__name__}; it must be a Keras model.")
     shapes = [tuple(each.shape) for each in getattr(model, "inputs", None) or []]
     if len(shapes) != 1 or len(shapes[0]) != 4 or None in shapes[0][1:]:
         raise ValueError(f"{model.name} has inputs {shapes}; it must have one, (batch, height, width, channels).")
@@ -64,6 +70,8 @@ def convolutionalize(model):
 
 def convolution(layer):
     """The layer that does at every position what `layer` does at one."""
+    if not isinstance(layer, keras.layers.Layer):
+        raise ValueError(f"{layer.name}, an operation and no layer, is not supported.")
     kept = {"name": layer.name, "dtype": layer.dtype_policy, "trainable": layer.trainable}
     window = joined_maps(layer.input)
     if isinstance(layer, keras.layers.Flatten):
@@ -76,7 +84,8 @@ def convolution(layer):
         return keras.layers.MaxPooling2D(layer.input.shape[1:3], strides=1, **kept)
     if not isinstance(layer, LOCAL) or (window != (1, 1) and not isinstance(layer, POINTWISE)):
         where = " on flattened maps" if window != (1, 1) else ""
-        raise ValueError(f"{layer.name}, a {type(layer).__name__}{where}, has no meaning at another size.")
+        kind = f"a {type(layer).__name__}{where}"
+        raise ValueError(f"{layer.name}, {kind}, is not known to do the same at every position, and is not supported.")
     return type(layer).from_config(layer.get_config())
 
 

@@ -110,6 +110,11 @@ def coco_boxes(annotations, folder, strict=False):
         ValueError: a file that is no such JSON, no image that can be used, or, with `strict`, anything that would be
             left out.
     """
+    return from_files(*coco_photos(annotations, folder), strict)
+
+
+def coco_photos(annotations, folder):
+    """What `from_files` takes of a COCO file of instances; each object has its segmentation, None or what it may be."""
     file, folder, faults = Path(annotations), Path(folder), []
     try:
         content = json.loads(file.read_text())
@@ -126,7 +131,7 @@ def coco_boxes(annotations, folder, strict=False):
             name = f"{file}, annotation {each['id']}"
             left, top, width, height = map(float, each["bbox"])
             label = numbers.get(each["category_id"], f"number {each['category_id']}")
-            box = label, (left, top, left + width, top + height), int(each.get("iscrowd", 0))
+            box = label, (left, top, left + width, top + height), int(each.get("iscrowd", 0)), each.get("segmentation")
             image = each["image_id"]
         except (KeyError, TypeError, ValueError):
             faults.append((name, "lacks its id, a bbox of four numbers, its category or its image"))
@@ -135,12 +140,15 @@ def coco_boxes(annotations, folder, strict=False):
             photos[image][1].append((name, *box))
         else:
             faults.append((name, f"belongs to the image {image}, which the file does not list"))
-    return from_files(file, folder.name, list(photos.values()), faults, list(numbers.values()), strict)
+    return file, folder.name, list(photos.values()), faults, list(numbers.values())
 
 
-def from_files(source, split, photos, faults, labels, strict):
-    """`Images` of photos, [(path, [(name, label, corners, difficult)])]; `faults`: [(name, what is wrong with it)]."""
-    paths, objects = [], Objects(labels, faults)
+def from_files(source, split, photos, faults, labels, strict, kind=None):
+    """`Images` of photos, [(path, [(name, label, corners, difficult)])]; `faults`: [(name, what is wrong with it)].
+
+    kind: of `Objects`, by default those themselves.
+    """
+    paths, objects = [], (kind or Objects)(labels, faults)
     for path, found in photos:
         try:
             with Image.open(path) as file:  # its header alone
@@ -173,34 +181,58 @@ def tfds_boxes(name, split, data_dir=None, strict=False):
         ValueError: no such data set or split, one without boxes, or one that can be neither found nor downloaded; with
             `strict`, anything that would be left out.
     """
+    builder = prepared(name, data_dir)
+    kinds = objects_of(builder, "objects")
+    if not {"bbox", "label", "is_difficult"} <= set(kinds):
+        has = ", ".join(builder.info.features)
+        raise ValueError(f"data set {name!r} has {has}; objects as Pascal VOC's are needed.")
+    labels = kinds["label"].names
+
+    def found(each, sides):
+        columns = (each["objects"][key] for key in ("bbox", "label", "is_difficult"))
+        for shares, label, difficult in zip(*columns, strict=True):
+            y1, x1, y2, x2 = corners_of(shares, sides)
+            yield labels[label], from_inclusive(x1, y1, x2, y2), difficult
+
+    return from_tfds(builder, name, split, found, {}, labels, strict)
+
+
+def objects_of(builder, key):
+    """The features of a TensorFlow Datasets set's objects by their names, none if it has no objects."""
+    features = builder.info.features
+    return getattr(features[key], "feature", {}) if key in features else {}
+
+
+def corners_of(shares, sides):
+    """y1, x1, y2, x2 in pixels of TensorFlow Datasets' shares of an image's sides."""
+    return np.round(shares.astype("float64") * [*sides, *sides], 3).tolist()
+
+
+def from_tfds(builder, name, split, found, encoded, labels, strict, kind=None):
+    """`Images` of a TensorFlow Datasets set.
+
+    found: function from an example and (height, width) to its objects, [(label, corners, difficult)].
+    encoded: features that `found` wants encoded, as TensorFlow Datasets' `decoders` have them.
+    kind: of `Objects`, by default those themselves.
+    """
     import tensorflow_datasets as tfds  # slow to import
 
-    builder = prepared(name, data_dir)
-    splits, features = builder.info.splits, builder.info.features
+    splits = builder.info.splits
     if unknown := [part for part in split.split("+") if part.partition("[")[0] not in splits]:
         raise ValueError(f"data set {name!r} has no split {unknown[0]!r}; it has {', '.join(sorted(splits))}.")
-    kinds = getattr(features["objects"], "feature", ()) if "objects" in features else ()
-    if not {"bbox", "label", "is_difficult"} <= set(kinds):
-        raise ValueError(f"data set {name!r} has {', '.join(features)}; objects as Pascal VOC's are needed.")
 
     def stored(seed=None):
         reading = tfds.ReadConfig(add_tfds_id=True, shuffle_seed=seed, try_autocache=False, enable_ordering_guard=False)
-        encoded = {"image": tfds.decode.SkipDecoding()}
-        return builder.as_dataset(split, shuffle_files=seed is not None, read_config=reading, decoders=encoded)
+        decoders = {"image": tfds.decode.SkipDecoding(), **encoded}
+        return builder.as_dataset(split, shuffle_files=seed is not None, read_config=reading, decoders=decoders)
 
-    labels, faults, names = kinds["label"].names, [], []
-    objects = Objects(labels, faults)
+    faults, names = [], []
+    objects = (kind or Objects)(labels, faults)
     for each in stored().as_numpy_iterator():
         height, width, _ = tf.io.extract_jpeg_shape(each["image"]).numpy()
         names.append(each["tfds_id"])
-        found = zip(*(each["objects"][key] for key in ("bbox", "label", "is_difficult")), strict=True)
-        rows = []
-        for number, (shares, label, difficult) in enumerate(found, start=1):
-            y1, x1, y2, x2 = np.round(shares.astype("float64") * [height, width, height, width], 3).tolist()
-            rows.append(
-                (f"{names[-1].decode()}, object {number}", labels[label], from_inclusive(x1, y1, x2, y2), difficult)
-            )
-        objects.add(rows, width, height)
+        rows = enumerate(found(each, (height, width)), start=1)
+        objects.add([(f"{names[-1].decode()}, object {number}", *row) for number, row in rows], width, height)
     table = tf.lookup.StaticHashTable(
         tf.lookup.KeyValueTensorInitializer(tf.constant(names), tf.range(len(names), dtype=tf.int64)), -1
     )
@@ -290,20 +322,27 @@ class Objects:
     def add(self, objects, width, height):
         """Add those of one image: [(name, label, (x1, y1, x2, y2), difficult)]."""
         rows = []
-        for name, label, corners, difficult in objects:
-            x1, y1, x2, y2 = corners
-            inside = (max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height))
-            box = f"({x1:g}, {y1:g}, {x2:g}, {y2:g})"
-            if label not in self.labels:
-                self.faults.append((name, f"is of the class {label!r}, none of {', '.join(self.labels)}"))
-            elif not (x2 > x1 and y2 > y1):  # or not a number
-                self.faults.append((name, f"has no area: {box}"))
-            elif not (inside[2] > inside[0] and inside[3] > inside[1]):
-                self.faults.append((name, f"lies outside of its image of {width}x{height}: {box}"))
+        for name, label, corners, *others in objects:
+            try:
+                rows.append(self.row(width, height, label, corners, *others))
+            except ValueError as error:
+                self.faults.append((name, str(error)))
             else:
-                self.cut += inside != corners
-                rows.append((*inside, self.labels.index(label), difficult))
+                self.cut += rows[-1][:4] != corners
         self.rows.append(np.float32(rows).reshape(-1, 6))
+
+    def row(self, width, height, label, corners, difficult, mask=None):
+        """The row of an object in an image of this size; ValueError(what is wrong with it)."""
+        x1, y1, x2, y2 = corners
+        inside = (max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height))
+        box = f"({x1:g}, {y1:g}, {x2:g}, {y2:g})"
+        if label not in self.labels:
+            raise ValueError(f"is of the class {label!r}, none of {', '.join(self.labels)}")
+        if not (x2 > x1 and y2 > y1):  # or not a number
+            raise ValueError(f"has no area: {box}")
+        if not (inside[2] > inside[0] and inside[3] > inside[1]):
+            raise ValueError(f"lies outside of its image of {width}x{height}: {box}")
+        return (*inside, self.labels.index(label), difficult)
 
     def images(self, name, split, records, strict):
         """`Images` of these records, each (index, name, bytes, objects)."""
@@ -324,9 +363,14 @@ class Objects:
 
     def of(self, index):
         """The objects `(most, 6)` of an image, a tensor's number."""
-        own = tf.constant(self.flat)[tf.constant(self.starts)[index] : tf.constant(self.starts)[index + 1]]
+        own = self.own(self.flat, index)
         missing = self.most - tf.shape(own)[0]
         return tf.ensure_shape(tf.pad(own, [(0, missing), (0, 0)], constant_values=NO_OBJECT), (self.most, 6))
+
+    def own(self, values, index):
+        """Of a value for each object, those of an image's."""
+        starts = tf.constant(self.starts)
+        return tf.constant(values)[starts[index] : starts[index + 1]]
 
 
 def keep_objects(name, image, objects):

@@ -2,12 +2,14 @@
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 from tqdm import tqdm
 
+from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import to_uint8
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import fold, permutation, uniform
-from keras_cnns.data.segmentation import VOC_LABELS, VOID, labels_of, voc_folder, voc_list
+from keras_cnns.data.segmentation import VOC_LABELS, VOID, MaskReader, labels_of, voc_folder, voc_list
 
 ATTEMPTS = 20
 
@@ -17,18 +19,23 @@ def voc_objects(folder, split, strict=False):
     ones (section 6.1).
 
     A mask is `(height, width, 2)`: the labels of the whole image, and 1 where this object is. `split`, `folder`: as in
-    `voc_masks`, whose images and masks these are; what cannot be read is left out and named.
+    `voc_masks`, whose images and masks these are; what cannot be read, or is of another size or with another label than
+    it may be, is left out and named.
     """
+    check_choice("split", split, ("train", "test"))
     root = voc_folder(folder)
     list_name = {"train": "train", "test": "val"}[split]
     found, faults = {}, []
     for stem in tqdm(voc_list(root, list_name), "objects", unit=" images", leave=False):
+        photo = root / "JPEGImages" / f"{stem}.jpg"
         classes, objects = (root / f"Segmentation{kind}" / f"{stem}.png" for kind in ("Class", "Object"))
         try:
-            for number, label in objects_of(classes, objects):
-                found.setdefault(label, []).append((root / "JPEGImages" / f"{stem}.jpg", classes, objects, number))
+            with Image.open(photo) as file:  # its header alone
+                size = file.height, file.width
+            for number, label in objects_of(classes, objects, size):
+                found.setdefault(label, []).append((photo, classes, objects, number))
         except (OSError, SyntaxError, ValueError) as error:
-            faults.append((str(objects), f"cannot be used: {error}"))
+            faults.append((str(photo), f"cannot be used with its masks: {error}"))
     if not found:
         raise ValueError(f"{root} has no {list_name} images with objects in SegmentationObject.")
     most = max(len(each) for each in found.values())
@@ -48,13 +55,13 @@ def voc_objects(folder, split, strict=False):
     return images
 
 
-def objects_of(classes, objects):
-    """The (number, label) of each object in a pair of masks, those of classes and of objects."""
-    classes, objects = labels_of(classes), labels_of(objects)
-    if classes.shape != objects.shape:
-        raise ValueError(f"it has {objects.shape} pixels, its mate {classes.shape}")
-    for number in np.setdiff1d(objects, (0, VOID)):
-        labels = classes[(objects == number) & (classes > 0) & (classes < len(VOC_LABELS))]
+def objects_of(classes, objects, size):
+    """The (number, label) of each object in a pair of masks, those of classes and of objects, of an image's (height,
+    width)."""
+    labelled = MaskReader(len(VOC_LABELS)).checked(str(classes), size)
+    numbers = MaskReader(VOID).checked(str(objects), size)
+    for number in np.setdiff1d(numbers, (0, VOID)):
+        labels = labelled[(numbers == number) & (labelled > 0) & (labelled != VOID)]
         if labels.size:
             yield int(number), int(np.bincount(labels).argmax())
 

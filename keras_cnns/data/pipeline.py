@@ -28,7 +28,7 @@ class Images:
         channels: of the decoded image, 1 or 3.
         strict: whether a corrupt image is an error; otherwise it is named, counted in `corrupt` and left out.
         mask: of images whose label is one for every pixel: function from (name, image, label) to the mask, such as a
-            `MaskReader`. The transformations are then of pairs, `((image, mask), key)`.
+            `MaskReader`. The transformations are then of pairs, `((image, mask), key)`. A mask may be a tuple.
     """
 
     def __init__(self, name, description, labels, size, records=None, arrays=None, channels=3, strict=False, mask=None):
@@ -83,8 +83,8 @@ class Images:
         """The first `count` images alone; only of images held in memory."""
         if self.arrays is None:
             raise ValueError(f"{self.name} is streamed; only images held in memory can be cut to the first {count}.")
-        images, labels = self.arrays
-        return self._copy(size=min(count, self.size), arrays=(images[:count], labels[:count]))
+        arrays = tf.nest.map_structure(lambda each: each[:count], self.arrays)
+        return self._copy(size=min(count, self.size), arrays=arrays)
 
     def batches(self, batch_size, seed=0, epoch=0, shuffle=False, drop_remainder=False, skip=0, count=None):
         """A `tf.data.Dataset` of (images, labels).
@@ -96,7 +96,7 @@ class Images:
             count: number of batches to give, starting over if the images do not suffice; by default until they are
                 used up.
         """
-        if self.arrays is not None and not self._each:
+        if self.arrays is not None and not self._each and not isinstance(self.arrays[1], tuple):
             images = self._array_batches(batch_size, seed, epoch, shuffle, drop_remainder)
         else:
             records = self.records(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]) if shuffle else None)
@@ -132,7 +132,7 @@ class Images:
         images, labels = self.arrays
         order = np.arange(self.size) if seed is None else permutation(self.size, seed, 0)
         names = np.array([f"{self.name}[{index}]" for index in order])
-        labels = labels[order] if self.mask else np.int64(labels[order])
+        labels = tf.nest.map_structure(lambda each: each[order] if self.mask else np.int64(each[order]), labels)
         return tf.data.Dataset.from_tensor_slices((order, names, images[order], labels))
 
     def _decoded(self, records, seed, epoch):
@@ -194,9 +194,10 @@ class Images:
     def in_memory(self):
         """The same images, decoded once and held as arrays; they must all have one size."""
         loaded = list(self._decoded(self.records(), 0, 0).batch(1024))
-        images = np.concatenate([images for _, images, _ in loaded])
-        labels = np.concatenate([labels for _, _, labels in loaded])
-        return self._copy(arrays=(images, labels), size=len(labels), _each=())
+        if not loaded:
+            raise ValueError(f"{self.name} has no image that can be used; {len(self.corrupt)} were left out.")
+        arrays = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *(each[1:] for each in loaded))
+        return self._copy(arrays=arrays, size=len(arrays[0]), _each=())
 
 
 def decode(image, channels, dct):

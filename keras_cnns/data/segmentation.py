@@ -57,17 +57,24 @@ def mask_folders(folder, split, labels=None, void=VOID, strict=False):
             raise ValueError(f"{folder} has no classes.txt with the name of a class on each line.")
         labels = (folder / "classes.txt").read_text().split("\n")
         labels = [line.strip() for line in labels if line.strip()]
-    images, masks = by_stem(folder / name), by_stem(folder / f"{name}annot")
+    (images, twins), (masks, more) = by_stem(folder / name), by_stem(folder / f"{name}annot")
     pairs = [(images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())]
-    lonely = [(images[stem], f"has no mask in {folder / f'{name}annot'}") for stem in sorted(images.keys() - masks)]
+    lonely = [*twins, *more]
+    lonely += [(images[stem], f"has no mask in {folder / f'{name}annot'}") for stem in sorted(images.keys() - masks)]
     lonely += [(masks[stem], f"has no image in {folder / name}") for stem in sorted(masks.keys() - images)]
     return paired(folder, split, pairs, lonely, labels, void, strict)
 
 
 def by_stem(folder):
-    """A dict from the names without their endings to the paths of a folder's images."""
-    files = (file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
-    return {file.stem: str(file) for file in files}
+    """A dict from the names without their endings to the paths of a folder's images; of files of one name the first,
+    and [(path, what is wrong with it)] of the others."""
+    paths, twins = {}, []
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith("."):
+            first = paths.setdefault(file.stem, str(file))
+            if first != str(file):
+                twins.append((str(file), f"has the same name as {Path(first).name}"))
+    return paths, twins
 
 
 def voc_masks(folder, split, strict=False, train_list="train", masks="SegmentationClass", test_list="val"):
@@ -126,6 +133,8 @@ def paired(folder, split, pairs, lonely, labels, void, strict):
     """`Images` of pairs of (image path, mask path); `lonely` holds the (path, what is wrong) of files without mates."""
     if not pairs:
         raise ValueError(f"{folder} has no {split} image with its mask.")
+    if len(labels) > VOID:
+        raise ValueError(f"{folder} has {len(labels)} classes; masks of 8 bits hold at most {VOID}.")
     paths, mates = (np.array(each) for each in zip(*pairs, strict=True))
 
     def records(seed):
@@ -207,11 +216,16 @@ def median_frequency_weights(images):
 
     The frequency of a class is the number of its pixels divided by that of the labelled pixels of all images that have
     it; its weight is the median of the frequencies divided by its own. A class without pixels weighs 0.
+
+    Raises:
+        ValueError: no pixel of any mask has a label.
     """
     pixels = there = np.zeros(len(images.labels))
     for _, mask in tqdm(images.batches(1), "class frequencies", len(images), unit=" images", leave=False):
         count = np.bincount(mask.numpy().ravel(), minlength=256)[: len(images.labels)]
         pixels, there = pixels + count, there + count.sum() * (count > 0)
+    if not pixels.any():
+        raise ValueError(f"{images.name} has no pixel with a label.")
     frequency = pixels / np.maximum(there, 1)
     seen = frequency[frequency > 0]
     return np.where(frequency > 0, np.median(seen) / np.maximum(frequency, seen.min()), 0.0).astype("float32")

@@ -1,7 +1,7 @@
 """The detection line, 2013 to 2017: from regions to classify to networks that propose them."""
 
 from keras_cnns.detection.box_regression import BoxRegressors, overlapping, train_box_regressors
-from keras_cnns.detection.detect import detect, draw_boxes
+from keras_cnns.detection.detect import detect, draw_boxes, draw_masks
 from keras_cnns.detection.fast_rcnn import fast_rcnn, truncated_svd, with_deltas
 from keras_cnns.detection.faster_rcnn import faster_rcnn, faster_rcnn_detector
 from keras_cnns.detection.faster_rcnn_training import FasterRCNNTraining, alternating_steps
@@ -27,6 +27,7 @@ __all__ = [
     "compute_proposals",
     "detect",
     "draw_boxes",
+    "draw_masks",
     "fast_rcnn",
     "faster_rcnn",
     "faster_rcnn_detector",

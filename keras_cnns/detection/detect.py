@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from keras_cnns.detection.selective_search import selective_search
 from keras_cnns.layers import Preprocessing
 from keras_cnns.layers.preprocessing import list_of_images, pixels_of
-from keras_cnns.ops import detections
+from keras_cnns.ops import detections, paste_masks
 
 PROPOSALS = 2000  # of an image, at most: R-CNN, section 2.2
 
@@ -19,11 +19,12 @@ def detect(
 ):
     """Return what is found in each image, best first: [{"boxes" `(n, 4)`, "scores" `(n,)`, "labels" `(n,)`}].
 
-    Boxes are in the image's own pixels, float32; labels are numbered from 0, without the background, int32.
+    Boxes are in the image's own pixels, float32; labels are numbered from 0, without the background, int32. A network
+    that gives masks adds "masks", bool `(n, height, width)` of the image's size.
 
     Args:
         model: a detector of an image and boxes, with logits and deltas, such as `fast_rcnn`; or of images alone, with
-            boxes, scores and labels, as `yolo_detector` and `faster_rcnn_detector` make it.
+            boxes, scores and labels, as `yolo_detector` and `faster_rcnn_detector` make it, and as `mask_rcnn`.
         images: a list of photographs, each of any size: paths, PIL images of any mode, or uint8 arrays
             `(height, width)`, `(height, width, 1)` or `(height, width, 3)`.
         preprocessing: a `Preprocessing` layer that does not cut, as the network was trained with; by default images
@@ -59,9 +60,11 @@ def detect(
         if not of_boxes:
             inputs = [prepared, tf.constant([prepared.shape[1:3]], tf.float32)]
             best = model(inputs if len(model.inputs) == 2 else prepared, training=False)
-            boxes, scores, labels = (each[0].numpy() for each in best)
+            boxes, scores, labels, *masks = (each[0].numpy() for each in best)
             those = np.flatnonzero(scores > max(score_threshold, 0))[:max_outputs]  # behind them are zeros
             found.append({"boxes": boxes[those] / scale, "scores": scores[those], "labels": labels[those]})
+            for each in masks:
+                found[-1]["masks"] = paste_masks(each[those], found[-1]["boxes"], pixels.shape[:2]).numpy()
             continue
         boxes = selective_search(pixels)[:PROPOSALS] if proposals is None else np.float32(proposals[number])
         if boxes.ndim != 2 or boxes.shape[1] != 4:
@@ -83,8 +86,8 @@ def check_detector(model):
     inputs = [tuple(each.shape) for each in getattr(model, "inputs", None) or []]
     outputs = [tuple(each.shape) for each in getattr(model, "outputs", None) or []]
     ranks = [[len(each) for each in part] for part in (inputs, outputs)]
-    if ranks not in ([[4, 3], [3, 3]], [[4], [3, 2, 2]], [[4, 2], [3, 2, 2]]):
-        allowed = "it must detect, as fast_rcnn, yolo_detector and faster_rcnn_detector do"
+    if ranks not in ([[4, 3], [3, 3]], [[4], [3, 2, 2]], [[4, 2], [3, 2, 2]], [[4, 2], [3, 2, 2, 4]]):
+        allowed = "it must detect, as fast_rcnn, yolo_detector, faster_rcnn_detector and mask_rcnn do"
         raise ValueError(f"{model.name} gives {outputs} from {inputs}; {allowed}.")
     return len(outputs) == 2
 
@@ -97,16 +100,48 @@ def draw_boxes(image, found, labels):
         found: {"boxes", "labels"[, "scores"]}, as `detect` returns it for an image.
         labels: names of the classes.
     """
+    return boxes_drawn(image, found, labels, found["labels"])
+
+
+def draw_masks(image, found, labels):
+    """Return an image as `draw_boxes` does, under the boxes each object's mask, half transparent, in its colour.
+
+    The colours are the classes', or with a single class each object's own.
+
+    Args:
+        image: uint8 `(height, width, 3)`.
+        found: {"boxes", "labels", "masks"[, "scores"]}, masks bool `(n, height, width)`.
+        labels: names of the classes.
+
+    Raises:
+        ValueError: masks of another number or size.
+    """
+    shape = (len(found["boxes"]), *image.shape[:2])
+    if found["masks"].shape != shape:
+        raise ValueError(f"the masks have the shape {found['masks'].shape}; with these boxes it must be {shape}.")
+    numbers = found["labels"] if len(labels) > 1 else np.arange(len(found["boxes"]))
+    image = image.copy()
+    for mask, number in reversed(list(zip(found["masks"], numbers.tolist(), strict=True))):  # the best on top
+        image[mask] = (image[mask] + np.array(colour_of(number))) // 2
+    return boxes_drawn(image, found, labels, numbers)
+
+
+def boxes_drawn(image, found, labels, numbers):
+    """`draw_boxes` in the colours of these numbers."""
     picture = Image.fromarray(image)
     draw, width = ImageDraw.Draw(picture), max(round(min(picture.size) / 200), 1)
     scores = found.get("scores", [None] * len(found["boxes"]))
-    rows = list(zip(found["boxes"].tolist(), found["labels"].tolist(), scores, strict=True))
-    for box, label, score in reversed(rows):  # the best on top
-        hue = (0.61803398875 * label) % 1  # far apart for neighbours
-        colour = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.9, 1.0))
+    rows = list(zip(found["boxes"].tolist(), found["labels"].tolist(), scores, numbers.tolist(), strict=True))
+    for box, label, score, number in reversed(rows):  # the best on top
+        colour = colour_of(number)
         draw.rectangle([box[0], box[1], max(box[2] - 1, box[0]), max(box[3] - 1, box[1])], outline=colour, width=width)
         text = labels[label] if score is None else f"{labels[label]} {score:.2f}"
         place = draw.textbbox((box[0] + width, box[1] + width), text)
         draw.rectangle(place, fill="black")
         draw.text(place[:2], text, fill=colour)
     return picture
+
+
+def colour_of(number):
+    """Red, green and blue, far apart for neighbours."""
+    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb((0.61803398875 * number) % 1, 0.9, 1.0))

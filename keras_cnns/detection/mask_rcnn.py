@@ -12,6 +12,8 @@ from keras_cnns.arguments import check_choice, check_classes, check_input_shape
 from keras_cnns.classification.alexnet import normal
 from keras_cnns.classification.blocks import allow_depth, he_normal
 from keras_cnns.classification.resnet import BLOCKS, residual_network, residual_stage
+from keras_cnns.detection.fast_rcnn import unnormalised
+from keras_cnns.detection.faster_rcnn import DEVIATIONS
 from keras_cnns.layers import (
     EachRoI,
     MaskOfClass,
@@ -22,7 +24,6 @@ from keras_cnns.layers import (
     UpsampleAdd,
 )
 
-DEVIATIONS = (0.1, 0.1, 0.2, 0.2)  # of the deltas that the box head learns
 RATIOS = (0.5, 1, 2)
 TRUNKS = tuple(f"resnet{depth}" for depth in BLOCKS if depth <= 101)
 
@@ -40,9 +41,9 @@ def mask_rcnn(
 ):
     """Return Mask R-CNN: from an image what is in it, where, and which pixels of it, all in float32.
 
-    Outputs are a dict. Of what is found, best first, at most 100 and zeros behind: `boxes` `(batch, 100, 4)` in pixels,
-    `scores` and `labels` `(batch, 100)`, the latter from 0 without the background, `count` `(batch,)`, and `masks`
-    `(batch, 100, 28, 28)`, from 0 to 1, each over its box (`keras_cnns.ops.paste_masks`); 14x14 with the neck "c4".
+    Outputs are what is found, best first, at most 100 and zeros behind: boxes `(batch, 100, 4)` in pixels, scores and
+    labels `(batch, 100)`, the latter from 0 without the background, and masks `(batch, 100, 28, 28)`, from 0 to 1, each
+    over its box (`keras_cnns.ops.paste_masks`); 14x14 with the neck "c4".
 
     Inputs are `image`, `(batch, height, width, channels)`, and `sizes`, `(batch, 2)`: the (height, width) of each image
     in the batch, which is less than the batch's where images of different sizes are padded at the bottom and the right.
@@ -95,11 +96,11 @@ def mask_rcnn(
     pooled = maps[:4]  # P6 is for proposals alone
     x = PyramidRoI(sides[0], strides[:4], roi_operation, name="box_roi")(pooled, candidates)
     logits, deltas = (RoIsOfImages()(each, candidates) for each in box_head(shared(EachRoI()(x))))
-    boxes, scores, labels, count = RoIDetections(DEVIATIONS, name="detections")(logits, deltas, candidates, sizes)
+    deltas = unnormalised(deltas, (0, 0, 0, 0), DEVIATIONS)
+    boxes, scores, labels = RoIDetections(0.5, name="detections")(logits, deltas, candidates, sizes)
     x = PyramidRoI(sides[1], strides[:4], roi_operation, name="mask_roi")(pooled, boxes)
     masks = MaskOfClass(mask_activation, name="masks")(RoIsOfImages()(mask_head(shared(EachRoI()(x))), boxes), labels)
-    outputs = {"boxes": boxes, "scores": scores, "labels": labels, "count": count, "masks": masks}
-    return keras.Model([image, sizes], outputs, name=name)
+    return keras.Model([image, sizes], [boxes, scores, labels, masks], name=name)
 
 
 def by_kind(outputs, levels):

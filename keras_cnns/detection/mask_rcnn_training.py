@@ -3,8 +3,9 @@
 import keras
 import tensorflow as tf
 
+from keras_cnns.detection.faster_rcnn import DEVIATIONS
 from keras_cnns.detection.faster_rcnn_training import ground_truth
-from keras_cnns.detection.mask_rcnn import DEVIATIONS, by_kind
+from keras_cnns.detection.mask_rcnn import by_kind
 from keras_cnns.losses import RoICrossEntropy, RoISmoothL1, mask_loss, rpn_loss
 from keras_cnns.ops import best_matches, mask_targets, propose_over_levels, rpn_targets, sample_rois
 

@@ -3,6 +3,7 @@
 from keras_cnns.evaluation.classification import at_scales, classification_errors
 from keras_cnns.evaluation.detection import RoIAccuracy, coco_scores, voc_scores
 from keras_cnns.evaluation.generative import frechet_distance, parzen_estimate, parzen_log_likelihoods
+from keras_cnns.evaluation.instances import coco_mask_scores
 from keras_cnns.evaluation.proposals import best_overlaps, coverage, proposal_scores
 from keras_cnns.evaluation.segmentation import PixelAccuracy, boundary_f1, confusion_scores, segmentation_scores
 
@@ -13,6 +14,7 @@ __all__ = [
     "best_overlaps",
     "boundary_f1",
     "classification_errors",
+    "coco_mask_scores",
     "coco_scores",
     "confusion_scores",
     "coverage",

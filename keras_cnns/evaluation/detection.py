@@ -111,33 +111,45 @@ def coco_scores(detections, truths, labels):
     Raises:
         ValueError: as many detections as truths are needed; there are no objects.
     """
+
+    def boxes(each):
+        return [{"bbox": corner, "area": corner[2] * corner[3]} for corner in map(from_corner, each["boxes"])]
+
+    return by_pycocotools(detections, truths, labels, "bbox", boxes)
+
+
+def by_pycocotools(detections, truths, labels, kind, shapes):
+    """COCO's scores, as `coco_scores` returns them.
+
+    kind: "bbox" or "segm". shapes: function from a detection or a truth to what COCO's files say of the place of each
+        of its objects, a list of dicts.
+    """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     check_images(detections, truths)
     objects, found = [], []
     for image, (detection, truth) in enumerate(zip(detections, truths, strict=True), start=1):
-        columns = (truth[key] for key in ("boxes", "labels", "difficult"))
-        for box, label, difficult in zip(*columns, strict=True):
+        for shape, label, difficult in zip(shapes(truth), truth["labels"], truth["difficult"], strict=True):
             own = {"id": len(objects) + 1, "image_id": image, "category_id": int(label), "iscrowd": int(difficult)}
-            objects.append({**own, "bbox": from_corner(box), "area": float(np.prod(from_corner(box)[2:]))})
-        columns = (detection[key] for key in ("boxes", "labels", "scores"))
-        for box, label, score in zip(*columns, strict=True):
+            objects.append({**own, **shape})
+        for shape, label, score in zip(shapes(detection), detection["labels"], detection["scores"], strict=True):
             own = {"image_id": image, "category_id": int(label), "score": float(score)}
-            found.append({**own, "bbox": from_corner(box)})
+            found.append({**own, **shape})
     if not objects:
         raise ValueError("no image has an object; there is nothing to score.")
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = {
             "info": {},
-            "images": [{"id": image} for image in range(1, len(truths) + 1)],
+            # The sizes are read, but needed for polygons alone.
+            "images": [{"id": image, "height": 0, "width": 0} for image in range(1, len(truths) + 1)],
             "annotations": objects,
             "categories": [{"id": number, "name": label} for number, label in enumerate(labels)],
         }
         coco.createIndex()
         results = coco.loadRes(found) if found else COCO()
-        evaluation = COCOeval(coco, results, "bbox")
+        evaluation = COCOeval(coco, results, kind)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

@@ -58,6 +58,7 @@ UNLISTED = (  # a paper's table gives these no row
     keras.layers.Softmax,
     keras.layers.Flatten,
     keras.layers.Reshape,
+    keras.layers.Rescaling,
     PaddedIdentity,
     EachRoI,
     RoIsOfImages,

@@ -10,7 +10,7 @@ from keras_cnns.layers.preprocessing import Preprocessing
 from keras_cnns.layers.pyramid import PyramidProposals, PyramidRoI, UpsampleAdd
 from keras_cnns.layers.roi_align import RoIAlign
 from keras_cnns.layers.roi_pooling import RoIPooling
-from keras_cnns.layers.rois import EachRoI, MaskOfClass, RoIDetections, RoIsOfImages
+from keras_cnns.layers.rois import EachRoI, MaskOfClass, RoIsOfImages
 from keras_cnns.layers.rpn_proposals import RPNProposals
 from keras_cnns.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 from keras_cnns.layers.two_towers import TowerConv2D

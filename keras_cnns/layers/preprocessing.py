@@ -141,5 +141,5 @@ def opened(path):
         return ImageOps.exif_transpose(Image.open(path))
     except FileNotFoundError:
         raise ValueError(f"there is no image {path}.") from None
-    except (OSError, SyntaxError) as error:  # SyntaxError: PIL, of a broken PNG
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: PIL, of a broken PNG
         raise ValueError(f"{path} is no whole image ({error}).") from None

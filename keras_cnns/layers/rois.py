@@ -1,9 +1,7 @@
-"""From what a detector says of its boxes to what it has found, with a mask of each."""
+"""What is computed for each box of each image, and the mask of its class: He et al., "Mask R-CNN", ICCV 2017."""
 
 import keras
 import tensorflow as tf
-
-from keras_cnns.ops import detections
 
 
 @keras.saving.register_keras_serializable(package="keras_cnns")
@@ -29,65 +27,6 @@ class RoIsOfImages(keras.layers.Layer):
 
     def compute_output_spec(self, x, boxes):
         return keras.KerasTensor((*boxes.shape[:2], *x.shape[1:]), x.dtype)
-
-
-@keras.saving.register_keras_serializable(package="keras_cnns")
-class RoIDetections(keras.layers.Layer):
-    """What is found in each image, from logits, deltas and boxes, by `keras_cnns.ops.detections`: boxes `(batch, most,
-    4)`, scores and labels `(batch, most)`, best first, zeros behind, and their number `(batch,)`.
-
-    `RoIDetections()(logits, deltas, boxes, sizes)`: `(batch, number, classes + 1)`, the background first, `(batch,
-    number, 4 * (classes + 1))`, `(batch, number, 4)`, of which those without area count for nothing, and the images'
-    (height, width), `(batch, 2)`.
-
-    Args:
-        deviations: of the deltas that were learnt, as in `keras_cnns.ops.encode_boxes`.
-        iou_threshold, score_threshold, max_outputs: as in `detections`.
-    """
-
-    def __init__(
-        self,
-        deviations=(1.0, 1.0, 1.0, 1.0),
-        iou_threshold=0.5,
-        score_threshold=0.05,
-        max_outputs=100,
-        **kwargs,
-    ):
-        super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
-        self.deviations, self.iou_threshold = list(deviations), iou_threshold
-        self.score_threshold, self.max_outputs = score_threshold, max_outputs
-        self.supports_jit = False
-
-    def call(self, logits, deltas, boxes, sizes):
-        logits, deltas = tf.cast(logits, tf.float32), tf.cast(deltas, tf.float32)
-        there = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1, keepdims=True)
-        nothing = tf.one_hot(0, logits.shape[-1], 0.0, -1e9)  # the background for certain
-        logits = tf.where(there, logits, nothing)
-        deltas = deltas * tf.tile(tf.constant(self.deviations), [logits.shape[-1]])
-        settings = (self.iou_threshold, self.score_threshold, self.max_outputs)
-        most = self.max_outputs
-
-        def found(each):
-            logits, deltas, boxes, size = each
-            return detections(logits, deltas, boxes, tf.unstack(tf.cast(size, tf.float32)), *settings)
-
-        kinds = (
-            tf.TensorSpec((most, 4), tf.float32),
-            tf.TensorSpec((most,), tf.float32),
-            tf.TensorSpec((most,), tf.int32),
-            tf.TensorSpec((), tf.int32),
-        )
-        return tf.map_fn(found, (logits, deltas, boxes, sizes), fn_output_signature=kinds)
-
-    def compute_output_spec(self, logits, deltas, boxes, sizes):
-        batch, most = boxes.shape[0], self.max_outputs
-        shapes = (batch, most, 4), (batch, most), (batch, most), (batch,)
-        kinds = "float32", "float32", "int32", "int32"
-        return tuple(keras.KerasTensor(shape, kind) for shape, kind in zip(shapes, kinds, strict=True))
-
-    def get_config(self):
-        names = ("deviations", "iou_threshold", "score_threshold", "max_outputs")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable(package="keras_cnns")

@@ -37,8 +37,10 @@ def paste_masks(masks, boxes, size, threshold=0.5):
     """
     height, width = size
     whole = tf.cast(tf.stack([0, 0, width, height]), tf.float32)
-    pixels = tf.broadcast_to(whole, tf.shape(boxes))
-    return resampled(masks, boxes, pixels, height, width) >= threshold
+    pasted = lambda each: resampled(*each, whole, height, width) >= threshold
+    # One after the other: of a large photograph all of them would take gigabytes in float32.
+    found = tf.map_fn(pasted, (tf.cast(masks, tf.float32), tf.cast(boxes, tf.float32)), fn_output_signature=tf.bool)
+    return tf.reshape(found, (tf.shape(boxes)[0], height, width))  # of no mask too
 
 
 def resampled(masks, boxes, windows, height, width):

@@ -24,8 +24,8 @@ def segment(model, images, preprocessing=None):
             network's input size, if it has one, with values from 0 to 255.
 
     Raises:
-        ValueError: a single image in place of a list, a file that is no image, an array of another kind; a network that
-            does not label pixels.
+        ValueError: a single image in place of a list, a file that is no image, an array of another kind, an image too
+            small for the network; a network that does not label pixels.
     """
     preprocessing = preprocessing or default_preprocessing(model)
     if preprocessing.shorter_side is not None:
@@ -34,7 +34,11 @@ def segment(model, images, preprocessing=None):
     maps = []
     for image in list_of_images(images):
         pixels = pixels_of(image, channels)
-        scores = tf.nest.flatten(model(preprocessing(pixels[None]), training=False))[0]
+        try:
+            scores = tf.nest.flatten(model(preprocessing(pixels[None]), training=False))[0]
+        except (tf.errors.InvalidArgumentError, ValueError):  # of a size of its own: a map has come to nothing
+            height, width = pixels.shape[:2]
+            raise ValueError(f"an image of {height}x{width} pixels is too small for {model.name}.") from None
         maps.append(label_maps(scores, pixels.shape[:2])[0].numpy())
     return maps
 

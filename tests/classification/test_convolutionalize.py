@@ -118,6 +118,11 @@ def test_global_pooling_becomes_a_pooling_of_its_window(pooling, expected):
     np.testing.assert_allclose(convolutionalize(model)(image)[0, :, 0, 0], expected)
 
 
+def with_an_operation():
+    image = keras.Input((8, 8, 3))
+    return keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(image * 2.0)))
+
+
 def sequential(*layers, shape=(8, 8, 3)):
     return keras.Sequential([keras.Input(shape), *layers], name="net")
 
@@ -134,20 +139,22 @@ def sequential(*layers, shape=(8, 8, 3)):
             lambda: sequential(
                 keras.layers.Flatten(), keras.layers.BatchNormalization(name="bn"), keras.layers.Dense(2)
             ),
-            "bn, a BatchNormalization on flattened maps, has no meaning at another size",
+            "bn, a BatchNormalization on flattened maps, is not known to do the same at every position",
         ),
         (
             lambda: sequential(
                 keras.layers.Reshape((64, 3), name="rows"), keras.layers.Flatten(), keras.layers.Dense(2)
             ),
-            "rows, a Reshape, has no meaning at another size",
+            "rows, a Reshape, is not known to do the same at every position",
         ),
         (
             lambda: sequential(
                 keras.layers.LayerNormalization(name="ln"), keras.layers.Flatten(), keras.layers.Dense(2)
             ),
-            "ln, a LayerNormalization, has no meaning",
+            "ln, a LayerNormalization, is not known to do the same at every position, and is not supported",
         ),
+        (lambda: "alexnet", "model is a str; it must be a Keras model"),
+        (lambda: with_an_operation(), "an operation and no layer, is not supported"),
     ],
 )
 def test_what_cannot_be_converted_is_refused_with_the_reason(model, reason):

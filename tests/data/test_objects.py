@@ -1,5 +1,7 @@
 """Objects cut out of VOC's images, for DeconvNet."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -44,11 +46,31 @@ def test_each_object_is_an_example_and_the_classes_are_balanced(voc):
     assert sorted(found) == [(7, 2, 2, 200), (7, 20, 5, 200), (7, 20, 30, 200)] + [(15, 5, 8, 200)] * 3
 
 
-def test_files_that_cannot_be_used_are_named(voc, capsys):
-    path = voc / "VOC2012/SegmentationObject/b.png"
-    path.write_bytes(path.read_bytes()[:45])
+FAULTS = {
+    "half a file": ("Object", None, "image file is truncated|broken"),
+    "another size": ("Object", np.zeros(SIZE[::-1], "uint8"), "b.png has 60x40 pixels, the image 40x60"),
+    "unknown label": ("Class", np.full(SIZE, 77, "uint8"), "b.png has the label 77, not of 0..20 and 255 for none"),
+}
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "no photo"])
+def test_files_that_cannot_be_used_are_named(fault, voc, capsys):
+    photo = voc / "VOC2012/JPEGImages/b.jpg"
+    if fault == "no photo":
+        photo.unlink()
+        message = "No such file"
+    else:
+        kind, mask, message = FAULTS[fault]
+        path = voc / f"VOC2012/Segmentation{kind}/b.png"
+        if mask is None:
+            path.write_bytes(path.read_bytes()[:45])
+        else:
+            Image.fromarray(mask).save(path)
     images = voc_objects(voc, "train")
-    assert images.corrupt == [str(path)] and f"{path} cannot be used" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert images.corrupt == [str(photo)] and f"{photo} cannot be used with its masks" in said
+    assert re.search(message, said)
+    assert len(list(images.batches(1))) == len(images) == 4
     with pytest.raises(ValueError, match="cannot be used"):
         voc_objects(voc, "train", strict=True)
 

@@ -114,6 +114,23 @@ def test_a_corrupt_image_is_said_to_be_that(folder, capsys):
     assert f"{path} cannot be decoded" in capsys.readouterr().err
 
 
+def test_of_two_images_of_one_name_the_second_is_left_out(folder, capsys):
+    twin = folder / "train/1.jpg"
+    twin.write_bytes(b"")
+    images = mask_folders(folder, "train", void=2)
+    assert images.corrupt == [str(folder / "train/1.png")] and len(images) == 3
+    assert f"{folder / 'train/1.png'} has the same name as 1.jpg" in capsys.readouterr().err
+
+
+def test_a_set_without_a_single_mask_is_told(folder):
+    for number in range(3):
+        (folder / f"trainannot/{number}.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="has no image that can be used; 3 were left out"):
+        mask_folders(folder, "train", void=2).in_memory()
+    with pytest.raises(ValueError, match="has 300 classes; masks of 8 bits hold at most 255"):
+        mask_folders(folder, "train", [str(number) for number in range(300)])
+
+
 @pytest.mark.parametrize("missing", ["train", "trainannot"])
 def test_a_missing_mate_is_named_and_left_out(missing, folder, capsys):
     (folder / missing / "1.png").unlink()
@@ -248,6 +265,12 @@ def test_median_frequencies_by_hand():
     images = Images("", "", "abcd", 2, arrays=arrays, mask=segmentation.MaskReader(4))
     # Frequencies 9/16, 1/4, 5/8; their median is 9/16.
     np.testing.assert_allclose(median_frequency_weights(images), [1.0, 9 / 4, 9 / 10, 0.0], rtol=1e-6)
+
+
+def test_without_a_labelled_pixel_there_are_no_frequencies():
+    images = Images("void", "", ["a"], 1, arrays=(np.zeros((1, 2, 2, 3), "uint8"), np.full((1, 2, 2), 255, "uint8")))
+    with pytest.raises(ValueError, match="void has no pixel with a label"):
+        median_frequency_weights(images.labelled(lambda name, image, mask: mask))
 
 
 def test_digits_have_masks_without_a_download():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_cnns.detection import detect, draw_boxes, selective_search
+from keras_cnns.detection import detect, draw_boxes, draw_masks, selective_search
 from keras_cnns.layers import Preprocessing
 from tests.detection.small import (
     BOXES,
@@ -116,3 +116,28 @@ def test_boxes_are_drawn_on_their_pixels():
     assert not photo.any()
     del found["scores"]
     assert np.asarray(draw_boxes(photo, found, LABELS)).any()
+
+
+def test_masks_are_drawn_half_transparent_under_their_boxes():
+    photo = np.full((100, 160, 3), 100, "uint8")
+    boxes = np.float32([[20, 20, 80, 80], [60, 50, 140, 95]])
+    masks = np.zeros((2, 100, 160), bool)
+    masks[0, 20:80, 20:80] = masks[1, 50:95, 60:140] = True
+    found = {"boxes": boxes, "labels": np.int32([1, 1]), "masks": masks}
+    boxes = np.asarray(draw_boxes(photo, found, LABELS))
+    drawn = np.asarray(draw_masks(photo, found, LABELS)).astype(int)
+    colour = boxes[79, 70]  # the better box's lower edge, over the other's mask
+    assert (drawn[79, 70] == colour).all() and (drawn[94, 120] == colour).all()
+    places = (75, 30), (90, 120), (75, 70)  # of the first, of the second, of both; the names lie higher
+    first, second, both = (drawn[place] for place in places)
+    np.testing.assert_array_equal(first, (100 + colour.astype(int)) // 2)
+    np.testing.assert_array_equal(second, first)
+    np.testing.assert_array_equal(both, (first + colour) // 2)
+    untouched = ~masks.any(axis=0) & (boxes == photo).all(axis=-1)
+    assert untouched.sum() > 8000 and (drawn[untouched] == 100).all() and (photo == 100).all()
+    drawn = np.asarray(draw_masks(photo, {**found, "labels": np.int32([0, 0])}, LABELS[:1])).astype(int)
+    first, second, both = (drawn[place] for place in places)
+    assert abs(first - second).max() > 30  # a class alone: each object has a colour
+    np.testing.assert_allclose(both, (second + (2 * first - 100)) / 2, atol=1.5)  # the best on top
+    with pytest.raises(ValueError, match=r"masks have the shape \(2, 9, 9\); .* must be \(2, 100, 160\)"):
+        draw_masks(photo, {**found, "masks": masks[:, :9, :9]}, LABELS)

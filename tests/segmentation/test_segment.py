@@ -97,6 +97,7 @@ def test_files_are_read_as_they_are_looked_at(tmp_path):
 def test_what_cannot_be_segmented_is_told(tmp_path):
     network = colour_network()
     (tmp_path / "text.jpg").write_text("no image")
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
     for images, message in (
         (np.zeros((4, 4, 3), "uint8"), "it must be a list of images"),
         ("photo.jpg", "it must be a list of images"),
@@ -104,12 +105,16 @@ def test_what_cannot_be_segmented_is_told(tmp_path):
         ([np.zeros((4, 4, 2), "uint8")], "it must be uint8"),
         ([tmp_path / "none.jpg"], "there is no image"),
         ([tmp_path / "text.jpg"], "is no whole image"),
+        ([tmp_path / "huge.png"], "huge.png is no whole image .*exceeds limit"),
     ):
         with pytest.raises(ValueError, match=message):
             segment(network, images)
     classifier = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten()], name="flat")
     with pytest.raises(ValueError, match="flat does not give logits"):
         segment(classifier, [])
+    with pytest.raises(ValueError, match="an image of 3x9 pixels is too small for window"):
+        image = keras.Input((None, None, 3))
+        segment(keras.Model(image, keras.layers.Conv2D(2, 5)(image), name="window"), [np.zeros((3, 9, 3), "uint8")])
     with pytest.raises(ValueError, match="shorter_side must be None"):
         segment(network, [], Preprocessing(4, shorter_side=5))
 
