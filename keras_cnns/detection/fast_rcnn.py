@@ -111,10 +111,14 @@ def with_deltas(model, means, deviations):
     means, deviations: four numbers each, those of `sample_rois`.
     """
     logits, deltas = model.outputs
+    return keras.Model(model.inputs, [logits, unnormalised(deltas, means, deviations)], name=model.name)
+
+
+def unnormalised(deltas, means, deviations):
+    """The deltas of all classes that a network which learned normalised ones means."""
     classes = deltas.shape[-1] // 4
     scale, offset = (list(map(float, each)) * classes for each in (deviations, means))
-    deltas = keras.layers.Rescaling(scale, offset, dtype="float32", name="bbox_unnormalised")(deltas)
-    return keras.Model(model.inputs, [logits, deltas], name=model.name)
+    return keras.layers.Rescaling(scale, offset, dtype="float32", name="bbox_unnormalised")(deltas)
 
 
 def truncated_svd(model, ranks=(("fc6", 1024), ("fc7", 256))):

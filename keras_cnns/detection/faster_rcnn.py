@@ -11,7 +11,7 @@ import keras
 
 from keras_cnns.arguments import check_choice, check_classes, check_input_shape
 from keras_cnns.classification.alexnet import normal
-from keras_cnns.detection.fast_rcnn import STRIDE, detector_head, vgg16_trunk
+from keras_cnns.detection.fast_rcnn import STRIDE, detector_head, unnormalised, vgg16_trunk
 from keras_cnns.layers import LocalResponseNormalization, RoIDetections, RPNProposals
 from keras_cnns.layers.ceil_pooling import ceil_max_pooling
 from keras_cnns.ops import generate_anchors
@@ -83,9 +83,9 @@ def faster_rcnn_detector(
         score_threshold, most: below which there is no box, and boxes of an image at most, both the release's.
     """
     logits, deltas, proposals, *_ = model.outputs
-    layer = RoIDetections(deviations, iou_threshold, score_threshold, most, name="detections")
-    boxes, scores, labels, _ = layer(logits, deltas, proposals, model.inputs[1])
-    return keras.Model(model.inputs, [boxes, scores, labels], name=name)
+    deltas = unnormalised(deltas, (0, 0, 0, 0), deviations)
+    layer = RoIDetections(iou_threshold, score_threshold, most, name="detections")
+    return keras.Model(model.inputs, layer(logits, deltas, proposals, model.inputs[1]), name=name)
 
 
 def propose_conv(x, filters, size, name, **kwargs):

@@ -9,6 +9,7 @@ from keras_cnns.layers.padded_identity import PaddedIdentity
 from keras_cnns.layers.preprocessing import Preprocessing
 from keras_cnns.layers.pyramid import PyramidProposals, PyramidRoI, UpsampleAdd
 from keras_cnns.layers.roi_align import RoIAlign
+from keras_cnns.layers.roi_detections import RoIDetections
 from keras_cnns.layers.roi_pooling import RoIPooling
 from keras_cnns.layers.rois import EachRoI, MaskOfClass, RoIsOfImages
 from keras_cnns.layers.rpn_proposals import RPNProposals
