@@ -45,7 +45,8 @@ def recipe(run, variant="paper", initial="", side=448, grid=7, boxes=0):
     steps_per_epoch = len(train) // batch_size
     steps = run.steps(EPOCHS * steps_per_epoch, steps_per_epoch)
     at = [steps * step // 40_000 for step in WARM_UP] + [steps * epoch // EPOCHS for epoch in (75, 105)]
-    rates = [rate / 2 for rate in (*WARM_UP.values(), 1e-3, 1e-4)]  # half: see `YOLOLoss`
+    share = batch_size / 64 / 2  # the paper's rates are of 64 images; half of them: see `YOLOLoss`
+    rates = [rate * share for rate in (*WARM_UP.values(), 1e-3, 1e-4)]
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([step - 1 for step in at[1:]], rates)
     preprocessing = Preprocessing(side, scale=1 / 255)
     scale = image_alone(subtract_mean(0.0, 255.0))
@@ -75,7 +76,8 @@ def recipe(run, variant="paper", initial="", side=448, grid=7, boxes=0):
         deviations=[
             start_from(model, initial),
             "the learning rate is raised by the release's steps; the paper prints how far, and not how long",
-            "rates are half of the paper's, as Darknet's gradient leaves out the square's factor of 2",
+            "rates are half of the paper's, as Darknet's gradient leaves out the square's factor of 2; with "
+            "another batch than 64 they go with it",
             "mirrored at random as in Darknet; the paper does not say",
         ],
     )

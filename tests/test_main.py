@@ -242,7 +242,7 @@ def test_detect_draws_boxes_and_goes_on_after_a_file_that_is_no_image(detector_r
     drawn = np.asarray(Image.open(tmp_path / "out/photo_boxes.png"))
     assert drawn.shape == (40, 60, 3) and (drawn != red_and_blue()).any()
     assert main(["detect", str(run), photos[0]]) == 2
-    assert "it must detect, as fast_rcnn, yolo_detector and faster_rcnn_detector do" in capsys.readouterr().err
+    assert "detect, as fast_rcnn, yolo_detector, faster_rcnn_detector and mask_rcnn do" in capsys.readouterr().err
 
 
 def test_a_detector_is_exported_with_its_boxes(detector_run, tmp_path):

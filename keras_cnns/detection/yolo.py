@@ -4,7 +4,8 @@ Deviations: none known in the network of Fig. 3. What the paper leaves open is s
 which it prints that they are 9 convolutions with fewer filters, are those of the released yolo-tiny.cfg of 2015; its
 first fully connected layer is linear. "local" is the released yolov1.cfg of 2016 and later: batch normalisation, and a
 locally connected layer and 3 boxes a cell. The outputs' order within a cell is this library's (`keras_cnns.ops.yolo`).
-Weights start as He et al.'s, biases at 0. Fast YOLO's pre-training network is not printed, and is not here.
+Convolutions start as He et al.'s, fully connected layers as the release's, biases at 0. Fast YOLO's pre-training
+network is not printed, and is not here.
 """
 
 import keras
@@ -119,7 +120,8 @@ def yolo_detector(model, classes, iou_threshold=0.5, score_threshold=0.001, most
 
 
 def dense(units, name, **kwargs):
-    return keras.layers.Dense(units, kernel_initializer="he_normal", name=name, **kwargs)
+    weights = keras.initializers.VarianceScaling(2 / 3, "fan_in", "uniform")  # up to sqrt(2 / inputs): Darknet's
+    return keras.layers.Dense(units, kernel_initializer=weights, name=name, **kwargs)
 
 
 def convolutions(x, layers, normalised=False):

@@ -76,7 +76,7 @@ def test_what_cannot_be_detected_is_said(model):
     with pytest.raises(ValueError, match=r"preprocessing gives \(20, 20\) pixels; to detect, its size must be None"):
         detect(model, [photo], Preprocessing(20))
     classifier = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()], name="flat")
-    with pytest.raises(ValueError, match=r"flat gives .* it must detect, as fast_rcnn, yolo_detector and faster_"):
+    with pytest.raises(ValueError, match=r"flat gives .* it must detect, as fast_rcnn, yolo_detector, faster_rcnn_"):
         detect(classifier, [photo])
     cell = one_cell_detector()
     with pytest.raises(ValueError, match="yolo_detector has boxes and a threshold of its own; give no proposals"):

@@ -1,5 +1,6 @@
 """What the studies of detectors on BCCD share, and their rules; by hand."""
 
+import importlib
 import json
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from keras_cnns.data import Images
 from keras_cnns.data.detection import keep_objects
 from keras_cnns.layers import Preprocessing
 from reproductions import detectors_bccd, faster_rcnn_bccd, yolo_bccd
+from reproductions.run import parse
 from reproductions.study import Difference
 from tests.detection.small import BOXES, LABELS, PROPOSED, SCORES, one_cell_detector, proposing_detector, red_and_blue
 
@@ -90,3 +92,12 @@ def test_the_rules_are_decided_by_the_runs_figures(study):
         assert ours == ["6.00", "20.00", "31.00 (30.00, 31.00, 32.00)", "+51.00 (+51.00, +51.00, +51.00)"]
         assert [row["paper"] for row in rows] == [6.4, 22.1, 52.7, 20.5]  # 45 and 155 over 7
     assert all(isinstance(claim, Difference) or claim.rule for claim in study.claims)
+
+
+@pytest.mark.parametrize("study", [faster_rcnn_bccd.STUDY, yolo_bccd.STUDY])
+def test_the_scripts_know_the_flags(study):
+    for training in study.trainings.values():
+        recipe = importlib.import_module(f"reproductions.{training.script}").recipe
+        options, parameters = parse(recipe, training.script, training.flags.split())
+        assert options.steps == faster_rcnn_bccd.STEPS or options.epochs == yolo_bccd.EPOCHS
+        assert parameters.get("shorter", 240) == 240 and parameters.get("grid", 14) == 14
