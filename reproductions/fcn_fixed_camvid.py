@@ -44,11 +44,11 @@ POOLS = ("pool5", "pool4", "pool3")
 USED = {"32s": 1, "16s": 2, "8s": 3}  # of these
 # The network, the training that it starts from, its epochs and learning rate, a tenth of that for the last third.
 PLAN = {
-    "32s": ("32s", None, 20, 3e-3),
-    "32s longer": ("32s", "32s", 10, 1e-3),
-    "16s": ("16s", "32s", 10, 1e-3),
-    "16s longer": ("16s", "16s", 10, 1e-3),
-    "8s": ("8s", "16s", 10, 1e-3),
+    "32s": ("32s", None, 8, 3e-3),
+    "32s longer": ("32s", "32s", 4, 1e-3),
+    "16s": ("16s", "32s", 4, 1e-3),
+    "16s longer": ("16s", "16s", 4, 1e-3),
+    "8s": ("8s", "16s", 4, 1e-3),
 }
 PAPER = {"32s": 59.4, "16s": 62.4, "8s": 62.7}
 
