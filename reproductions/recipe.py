@@ -52,6 +52,8 @@ class Recipe:
     metrics: list = field(default_factory=lambda: ["accuracy"])
     # Of a detector of given boxes both are lists, one for each output, and this is tested, saved and exported for it.
     tested: keras.Model | None = None
+    # Whether it is tested, saved and exported with batch normalisation's statistics of the whole training set.
+    population: bool = False
     # What is not classification has its own test after each epoch, from (model, batches) to figures with a loss among
     # them; the one of them that is drawn, an error or a score; and pictures, written by (model, test images, folder).
     test_figures: Callable = classification_errors

@@ -22,6 +22,7 @@ from keras_cnns.training import (
     agree,
     averaged_weights,
     is_chief,
+    population_statistics,
     small_memory_step,
     strategy_here,
     train,
@@ -129,7 +130,7 @@ def reproduce_under(strategy, recipe_function, run):
             if not recipe.loss_weights:  # a detector's outputs learn different things; its loss is their sum
                 own.remove(f"{prefix}loss")
             row |= {name.removeprefix(prefix): row.pop(name) for name in own}
-        with averaged_weights(recipe.model):
+        with as_tested(recipe, classifier):
             figures = recipe.test_figures(classifier, recipe.test.batches(recipe.test_batch_size))
         row |= {f"test_{name}": value for name, value in figures.items() if name != "images"}
         record["epochs"] = [*(old for old in record["epochs"] if old["step"] < step), row]
@@ -148,7 +149,7 @@ def reproduce_under(strategy, recipe_function, run):
     record["epochs"] = train(recipe.model, batches, *length, at_epoch_end, train_step)
     record["training_seconds"] = sum(row["seconds"] for row in record["epochs"])
     print(f"trained; this sitting took {time.monotonic() - started:,.0f} s")
-    with averaged_weights(recipe.model):
+    with as_tested(recipe, classifier):
         final_tests(recipe, classifier, record)
         # The others wait for the chief's files: it would take their end for a crash, and they its failure.
         together(strategy, lambda: finish(recipe, classifier, run, record) if chief else None)
@@ -223,6 +224,16 @@ def compiled(recipe):
     images, labels = tf.nest.map_structure(two_like, (images, labels))
     model._symbolic_build(data_batch=(tf.nest.map_structure(lambda each: tf.cast(each, tf.float32), images), labels))
     return classifier
+
+
+@contextlib.contextmanager
+def as_tested(recipe, classifier):
+    """Inside, the network is the one that is tested and kept, where that is not the one that is trained."""
+    with averaged_weights(recipe.model), contextlib.ExitStack() as stack:
+        if recipe.population:
+            batches = recipe.train.batches(recipe.batch_size)
+            stack.enter_context(population_statistics(classifier, batches))
+        yield
 
 
 def two_like(spec):

@@ -8,6 +8,7 @@ from keras_cnns.training.constraints import MaxRMS, limit_filters
 from keras_cnns.training.lars import LARS
 from keras_cnns.training.loop import train
 from keras_cnns.training.optimizers import SGD
+from keras_cnns.training.population import population_statistics
 from keras_cnns.training.schedules import plateaus, step_decay
 from keras_cnns.training.strategy import JIT_COMPILE, agree, is_chief, mirrored, strategy_here, workers
 
@@ -24,6 +25,7 @@ __all__ = [
     "limit_filters",
     "mirrored",
     "plateaus",
+    "population_statistics",
     "small_memory_step",
     "step_decay",
     "strategy_here",
