@@ -140,7 +140,11 @@ def lasted(record):
 def several(runs):
     """The trainings of a study: the figures after the last step, of every seed."""
     last, tested, figure = runs[0]["epochs"][-1], "test error, %", test_error
-    for name, words in (("mean_iu", "mean IU, %"), ("map", "mAP, %")):  # they label every pixel, or find objects
+    for name, words in (
+        ("mean_iu", "mean IU, %"),
+        ("map", "mAP, %"),
+        ("mask_ap", "mask AP, %"),
+    ):  # they label every pixel, or find objects
         if name in last:
             tested, figure = words, final(name)
     lines = [

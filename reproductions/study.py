@@ -19,7 +19,8 @@ from reproductions.record import measured, publish
 
 SEEDS = 3
 # What a test gives, of a classifier, of a network that labels every pixel or of a detector, and what a study calls it.
-TESTED = {"top1_error": "test_error", **{name: name for name in ("pixel_accuracy", "mean_accuracy", "mean_iu", "map")}}
+SCORES = "pixel_accuracy", "mean_accuracy", "mean_iu", "map", "mask_ap", "mask_ap50"
+TESTED = {"top1_error": "test_error", **{name: name for name in SCORES}}
 
 
 @dataclass(frozen=True)
