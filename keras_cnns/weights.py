@@ -22,7 +22,7 @@ TORCH = {
 
 
 def load_torchvision(model, state_dict):
-    """Load a state dict of torchvision's VGG, ResNet or DenseNet, or of a CIFAR ResNet in PyTorch.
+    """Load a state dict of torchvision's VGG, ResNet, DenseNet or Mask R-CNN, or of a CIFAR ResNet in PyTorch.
 
     The logits are then torchvision's on the same images, which for its published weights are RGB, divided by 255, minus
     (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225). Import torchvision before this library: the Triton it may
@@ -31,7 +31,9 @@ def load_torchvision(model, state_dict):
     Args:
         model: `vgg11`, 13, 16, 19 of an input that ends in 7x7 maps (224 to 255 pixels a side); `resnet18`, 34, or 50,
             101, 152 with `stride_in="3x3"`, as torchvision has it; `densenet121`, 161, 169, 201; or `resnet_cifar`, for
-            the names `conv1, bn1, layer1.0.conv1, ..., linear`, with `layer2.0.shortcut.0` for option B's projections.
+            the names `conv1, bn1, layer1.0.conv1, ..., linear`, with `layer2.0.shortcut.0` for option B's projections;
+            or `mask_rcnn` with `stride_in="3x3"`, whose parts then compute what those of torchvision's
+            `maskrcnn_resnet50_fpn` do (its anchors are rounded otherwise, so what it finds is not quite the same).
         state_dict: a mapping of names to arrays or tensors: `module.state_dict()`, or what a published file holds.
             `num_batches_tracked` is ignored, and a `module.` before the names, which data-parallel training leaves.
 
@@ -42,17 +44,73 @@ def load_torchvision(model, state_dict):
     if not isinstance(state_dict, Mapping) or not all(isinstance(name, str) for name in state_dict):
         kind = type(state_dict).__name__
         raise ValueError(f"state_dict is a {kind}; it must be a mapping of names to arrays, as module.state_dict() is.")
+    arrays = {torch_name(name): value for name, value in state_dict.items() if "num_batches_tracked" not in name}
+    if isinstance(model, keras.Model) and "fpn_out2" in [layer.name for part in model.layers for layer in parts(part)]:
+        load_mask_rcnn(model, arrays)
+        return
     names = {ours: theirs for ours, (theirs, _) in peer_names(model).items()}
     if None in names.values():
         raise ValueError(
             f"{model.name} is not in torchvision, whose AlexNet (one tower, other widths) and GoogLeNet (batch "
             "normalisation, 3x3 for 5x5) are not the papers' networks either."
         )
-    arrays = {torch_name(name): value for name, value in state_dict.items() if "num_batches_tracked" not in name}
     pairs = match(model, "state_dict", names, TORCH, arrays, from_torch)
     if "res3a_branch2c" in names and model.get_layer("res3a_branch2a").strides != (1, 1):
         raise ValueError(f'{model.name} strides in the 1x1, torchvision in the 3x3: build it with stride_in="3x3".')
     assign(pairs)
+
+
+def load_mask_rcnn(model, arrays):
+    """The parts of torchvision's Mask R-CNN with a feature pyramid, by arrays of its names."""
+    trunk = model.get_layer("features")
+    if trunk.get_layer("res3a_branch2a").strides != (1, 1):
+        raise ValueError(f'{model.name} strides in the 1x1, torchvision in the 3x3: build it with stride_in="3x3".')
+    arrays = {mask_rcnn_entry(name): torch_array(value) for name, value in arrays.items()}
+    for kind in ("weight", "bias"):  # a mask of the background, which nothing reads
+        name = f"{MASK_RCNN['mask_logits']}.{kind}"
+        arrays[name] = arrays[name][1:]
+    pairs = []
+    for part, prefixes in (
+        ("features", ("backbone", "rpn")),
+        ("box_head", "roi_heads.box"),
+        ("mask_head", "roi_heads.mask"),
+    ):
+        own = model.get_layer(part)
+        names = {layer.name: mask_rcnn_name(layer.name) for layer in own.layers if layer.weights}
+        of_part = {name: value for name, value in arrays.items() if name.startswith(prefixes)}
+        pairs += match(own, "state_dict", names, TORCH, of_part, from_torch)
+    assign(pairs)
+
+
+def mask_rcnn_name(name):
+    """torchvision's name of a layer of Mask R-CNN's."""
+    return MASK_RCNN.get(name) or f"backbone.body.{resnet(name, [])[0]}"
+
+
+def mask_rcnn_entry(name):
+    """An entry's name in today's torchvision, whose published file is older."""
+    for pattern, today in (
+        (r"(_blocks\.\d)\.(weight|bias)", r"\1.0.\2"),
+        (r"rpn\.head\.conv\.(weight|bias)", r"rpn.head.conv.0.0.\1"),
+        (r"mask_fcn(\d)", lambda found: f"{int(found[1]) - 1}.0"),
+    ):
+        name = re.sub(pattern, today, name)
+    return name
+
+
+MASK_RCNN = {f"fpn_lateral{level}": f"backbone.fpn.inner_blocks.{level - 2}.0" for level in (2, 3, 4, 5)}
+MASK_RCNN |= {f"fpn_out{level}": f"backbone.fpn.layer_blocks.{level - 2}.0" for level in (2, 3, 4, 5)}
+MASK_RCNN |= {"rpn_conv": "rpn.head.conv.0.0", "rpn_cls": "rpn.head.cls_logits", "rpn_bbox": "rpn.head.bbox_pred"}
+MASK_RCNN |= {name: f"roi_heads.box_head.{name}" for name in ("fc6", "fc7")}
+MASK_RCNN |= {name: f"roi_heads.box_predictor.{name}" for name in ("cls_score", "bbox_pred")}
+MASK_RCNN |= {f"mask_conv{i}": f"roi_heads.mask_head.{i - 1}.0" for i in (1, 2, 3, 4)}
+MASK_RCNN |= {"mask_deconv": "roi_heads.mask_predictor.conv5_mask"}
+MASK_RCNN |= {"mask_logits": "roi_heads.mask_predictor.mask_fcn_logits"}
+
+
+def parts(layer):
+    """The layers in a layer: a model's own, and its own self."""
+    return [layer, *getattr(layer, "layers", [])]
 
 
 def load_keras_applications(model, source, fold_biases=True):
