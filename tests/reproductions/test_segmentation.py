@@ -24,6 +24,7 @@ from reproductions import (
     runner,
     segmentation,
     segnet_balance_camvid,
+    segnet_basic_camvid,
     unpooling_camvid,
 )
 from reproductions.recipe import Claim
@@ -374,11 +375,9 @@ def test_deconvnets_proposals_are_scored(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["segnet_basic_camvid", "fcn_camvid"])
-def test_a_smoke_run_ends(script, tmp_path):
-    recipe = importlib.import_module(f"reproductions.{script}").recipe
+def test_a_smoke_run_ends(tmp_path):
     flags = ["--smoke", "--steps", "2", "--batch-size", "2", "--out", str(tmp_path)]
-    assert runner.main(recipe, flags) == 0
+    assert runner.main(segnet_basic_camvid.recipe, flags) == 0
     record = json.loads((tmp_path / "record.json").read_text())
     assert "finished" in record and (tmp_path / "test_images/examples.png").exists()
 
