@@ -77,13 +77,14 @@ def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/p
         preprocessing=preprocessing,
         final_tests=final_tests,
         claims=claims,
-        deviations=[*deviations_told, *DEVIATIONS],
+        deviations=[*deviations_told, *DEVIATIONS, *(CAFFENET if trunk == "alexnet" else [])],
         test_figures=lambda model, _: scores(model, test, EVERY_EPOCH),
         curve="map",
         examples=partial(save_detections, preprocessing=preprocessing),
     )
 
 
+CAFFENET = ["AlexNet normalises before it pools, the paper's CaffeNet after"]
 DEVIATIONS = [
     "the targets are normalised over all classes together, as the paper has it; its code does so for each class",
     "a box is drawn from what one image has alone: where it has too few, the step learns from fewer",

@@ -146,6 +146,8 @@ class Work:
         self.folder = folder if folder and (folder / "ImageSets/Main").is_dir() else None
         if self.folder and folder.name != "VOC2007" and not pipeline.any_data:
             self.departures.append(f"data set {folder.name} instead of VOC 2007")
+        if not options.initial and not pipeline.any_data:
+            self.departures.append("no trained network to start from")
         settings = {**parameters, **{name: getattr(options, name) for name in ("initial", "seed", "smoke")}}
         settings |= {"data": self.folder.name if self.folder else "voc/2007", "precision": options.precision}
         settings |= {"steps": self.steps, "batch_size": self.batch_size, "boxes": self.count, "photos": self.only}

@@ -1,13 +1,14 @@
 """SPPNet detects on Pascal VOC 2007: He et al., "Spatial Pyramid Pooling in Deep Convolutional Networks", PAMI 2015.
 
-    python -m reproductions.sppnet_voc --data-dir DIR --initial runs/sppnet_imagenet
-    python -m reproductions.sppnet_voc --data-dir DIR --initial runs/sppnet_imagenet --stage svm regression test
+    python -m reproductions.sppnet_voc --data-dir DIR --initial runs/zfnet_imagenet
+    python -m reproductions.sppnet_voc --data-dir DIR --initial runs/zfnet_imagenet --stage svm regression test
 
 Paper: section 4: mAP 59.2 % on VOC 2007's test set with five scales, 58.0 % with one (`--scales 688`), both with
 fine-tuned fc7 and bounding-box regression; the convolutions take 0.053 s an image (R-CNN's 14.37), 0.293 s at five.
 The stages are R-CNN's (`rcnn_voc`), but pooled comes first: the pyramid's features of the boxes that overlap an object
 by 0.1 or more are kept on the disk, and from these the fully connected layers alone are fine-tuned. They take 25 KB a
-box, up to 256 GB for VOC 2007; the size is told before they are computed.
+box, up to 256 GB for VOC 2007; the size is told before they are computed. `--initial` is the folder of a run of
+`zfnet_imagenet`, whose convolutions these are, or of SPPNet as a classifier.
 DIR is TensorFlow Datasets' folder, where voc/2007 is prepared or to which it is downloaded, or a folder in Pascal VOC's
 layout. Wants a GPU.
 """
@@ -15,26 +16,34 @@ layout. Wants a GPU.
 import functools
 import sys
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_cnns import load_layers
 from keras_cnns.data.windows import one_in_four, window_labels
 from keras_cnns.detection import fully_connected_part, pyramid_features, sppnet_detector
 from keras_cnns.detection.sppnet import SCALES
+from keras_cnns.export import load_source
 from keras_cnns.training import SGD, step_decay
 from reproductions import regions
 from reproductions.regions import WAYS, Pipeline, ap_claims, complete, main
 from reproductions.segmentation import start_from
 
 draw = regions.draw  # for RESULTS.md
-PAPER = {5: {WAYS[1]: 59.2}, 1: {WAYS[1]: 58.0}}  # mAP, %, by the number of scales
+PAPER = {SCALES: {WAYS[1]: 59.2}, (688,): {WAYS[1]: 58.0}}  # mAP, %, by the scales
 ALL_SCALES = ",".join(map(str, SCALES))
 BACKGROUND = (0.1, 0.5)
 
 
 def network(classes, options):
+    """ZFNet gives its five convolutions, SPPNet as a classifier the fully connected layers too."""
     model = sppnet_detector(classes=classes)
-    return model, start_from(model, options.initial)
+    if not options.initial or "spp" in [layer.name for layer in load_source(options.initial)[0].layers]:
+        return model, start_from(model, options.initial)
+    earlier = load_source(options.initial)[0]
+    load_layers(model, keras.Model(earlier.inputs, earlier.get_layer("conv5").output, name=earlier.name))
+    return model, f"convolutions started from {earlier.name}; fc6, fc7 and fc8_pascal start anew"
 
 
 def pooled_training(work, model):
@@ -96,7 +105,7 @@ def pipeline(scales=ALL_SCALES):
         widths=widths,
         kept=BACKGROUND[0],
         lowest=0.5,
-        claims=ap_claims("B5", f"SPPNet, scales {scales}, on VOC 2007", PAPER.get(len(sides), {})),
+        claims=ap_claims("B5", f"SPPNet, scales {scales}, on VOC 2007", PAPER.get(sides, {})),
         difficult=False,  # they are left out: Fast R-CNN, Table 1
         deviations=("the layers are ZFNet's, as `sppnet` builds them; the released network pools after it normalises",),
     )

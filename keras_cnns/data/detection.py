@@ -79,7 +79,7 @@ def voc_annotation(path):
         root = ElementTree.parse(path).getroot()
     except FileNotFoundError:
         raise ValueError(str(path), "does not exist") from None
-    except (ParseError, DefusedXmlException, OSError, UnicodeError) as error:
+    except (ParseError, DefusedXmlException, OSError, ValueError, LookupError) as error:  # of an encoding too
         raise ValueError(str(path), f"is no XML that can be read: {error!r}") from error
     objects = []
     for number, each in enumerate(root.findall("object"), start=1):  # the parts of a person lie deeper

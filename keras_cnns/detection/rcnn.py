@@ -83,7 +83,8 @@ def svm_detections(scores, boxes, size, iou_threshold=0.3, most=100):
         boxes: `(N, 4)`, or `(N, classes, 4)` where each class has its own; they are cut off at the photo's border.
         size: the photo's (height, width).
         iou_threshold: a box of a class is dropped if a better one overlaps it by more: section 2.2 learns it, 0.3.
-        most: boxes of a class, as in R-CNN's code.
+        most: boxes of a class that are kept. (R-CNN's code takes the best before the suppression, by a threshold that
+            moves until 100 boxes of a class are left in the mean of an image.)
     """
     boxes = clip_boxes(boxes, size).numpy()
     found = []

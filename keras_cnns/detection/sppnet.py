@@ -39,21 +39,23 @@ def sppnet(input_shape=(224, 224, 3), classes=1000, levels=(6, 3, 2, 1), name="s
     check_classes(classes)
     image, x = trunk(input_shape)
     x = SpatialPyramidPooling(levels, name="spp")(x)
-    return keras.Model(image, fully_connected(x, classes), name=name)
+    return keras.Model(image, fully_connected(x, classes, "fc8"), name=name)
 
 
 def sppnet_detector(input_shape=(None, None, 3), classes=20, levels=(6, 3, 2, 1), name="sppnet_detector"):
     """Return SPPNet as a detector: from an image and windows, logits `(batch, windows, classes + 1)` in float32.
 
     Class 0 is the background, and class k of the data set is k + 1; 73,026,709 parameters with 20 classes. Layers have
-    the classifier's names. Inputs are `image` and `windows`, `(batch, windows, 4)`, the cells of conv5 that
-    `window_cells` gives for boxes. Arguments and errors: as `sppnet`. Source: section 4.
+    the classifier's names, but for the last, so that `load_layers` takes the others from it. Inputs are `image` and
+    `windows`, `(batch, windows, 4)`, the cells of conv5 that `window_cells` gives for boxes.
+
+    Arguments and errors: as `sppnet`. Source: section 4.
     """
     check_classes(classes)
     image, x = trunk(input_shape)
     windows = keras.Input((None, 4), dtype="int32", name="windows")
     x = SpatialPyramidPooling(levels, name="spp")(x, windows)
-    return keras.Model([image, windows], fully_connected(x, classes + 1), name=name)
+    return keras.Model([image, windows], fully_connected(x, classes + 1, "fc8_pascal"), name=name)
 
 
 def trunk(input_shape):
@@ -63,14 +65,14 @@ def trunk(input_shape):
     return image, convolutions(image)
 
 
-def fully_connected(x, units):
+def fully_connected(x, units, last):
     for number in (6, 7):
         x = keras.layers.Dense(4096, activation="relu", kernel_initializer=normal(), name=f"fc{number}")(x)
         x = OriginalDropout(0.5, name=f"drop{number}")(x)
-    return keras.layers.Dense(units, kernel_initializer=normal(), dtype="float32", name="fc8")(x)
+    return keras.layers.Dense(units, kernel_initializer=normal(), dtype="float32", name=last)(x)
 
 
-def window_cells(boxes, size):
+def window_cells(boxes, size, first=FIRST):
     """Return the cells of conv5 that belong to boxes: (x1, y1, x2, y2), int32, the ends exclusive, of `(..., 4)`.
 
     Those whose receptive field has its middle inside of the box; of a box that has none, the nearest.
@@ -78,10 +80,11 @@ def window_cells(boxes, size):
     Args:
         boxes: in pixels of the image that the network sees.
         size: (rows, columns) of conv5.
+        first: the pixel at which the first cell's receptive field has its middle; by default that of this network.
 
     Source: appendix A.
     """
-    x1, y1, x2, y2 = ((corner - FIRST) / STRIDE for corner in corners(boxes))
+    x1, y1, x2, y2 = ((corner - first) / STRIDE for corner in corners(boxes))
     rows, columns = size
 
     def inside(start, end, cells):
@@ -111,17 +114,21 @@ def nearest_scale(boxes, size, scales=SCALES):
     return np.abs(areas - WINDOW**2).argmin(axis=1)
 
 
-def pyramid_features(detector, scales=SCALES):
+def pyramid_features(detector, scales=SCALES, last="conv5", first=FIRST):
     """Return a function that gives the pooled features of a photo's boxes, computing each scale's convolutions once.
 
     From a photo `(height, width, 3)`, RGB with the mean subtracted, and boxes `(N, 4)` to `(N, bins * channels)`,
     float32. A scale at which no box is nearest to 224x224 is not computed.
 
-    detector: `sppnet_detector`, or what has its `image`, `conv5` and `spp`, for images of any size.
+    Args:
+        detector: `sppnet_detector`, or another network of images of any size with a layer `spp`.
+        scales: pixels of the photo's shorter side.
+        last, first: the name of the layer before the pyramid, whose cells lie 16 pixels apart, and the pixel of its
+            first cell's middle: 8 for VGG-16's `conv5_3`, whose poolings keep the middle.
 
     Source: section 4.1 of the paper.
     """
-    trunk = keras.Model(detector.inputs[0], detector.get_layer("conv5").output)
+    trunk = keras.Model(detector.inputs[0], detector.get_layer(last).output)
     levels = detector.get_layer("spp").levels
 
     specs = tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4)), tf.TensorSpec((2,), tf.int32)
@@ -130,7 +137,7 @@ def pyramid_features(detector, scales=SCALES):
     def at_scale(photo, boxes, size):
         stretch = tf.cast(size, tf.float32) / tf.cast(tf.shape(photo)[:2], tf.float32)
         conv5 = trunk(tf.image.resize(photo, size)[None], training=False)
-        windows = window_cells(boxes * tf.tile(stretch[::-1], [2]), tf.unstack(tf.shape(conv5)[1:3]))
+        windows = window_cells(boxes * tf.tile(stretch[::-1], [2]), tf.unstack(tf.shape(conv5)[1:3]), first)
         return tf.cast(spatial_pyramid_pool(conv5, levels, windows[None])[0], tf.float32)
 
     def features(photo, boxes):
@@ -147,7 +154,7 @@ def pyramid_features(detector, scales=SCALES):
     return features
 
 
-def fully_connected_part(detector, last="fc8"):
+def fully_connected_part(detector, last="fc8_pascal"):
     """Return the layers of `sppnet_detector` behind the pyramid as a network of their own, which shares their weights:
     from pooled features `(batch, bins * channels)` to logits. These layers alone are fine-tuned: section 4.
 

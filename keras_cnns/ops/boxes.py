@@ -1,7 +1,8 @@
 """Boxes: overlaps, offsets from one to another, the image's border.
 
 Boxes are (x1, y1, x2, y2) in pixels, x2 and y2 exclusive: a width is x2 - x1. Everything is computed in float32. A box
-whose x2 is not above its x1, or y2 above y1, has no area, and overlaps nothing.
+whose x2 is not above its x1, or y2 above y1, has no area, and overlaps nothing. Corners must be finite, and areas below
+float32's largest number; a score may be NaN where a function says so.
 """
 
 import tensorflow as tf
@@ -79,7 +80,7 @@ def encode_boxes(boxes, proposals, means=(0.0, 0.0, 0.0, 0.0), deviations=(1.0, 
     dx, dy = (x - from_x) / from_width, (y - from_y) / from_height
     dw, dh = tf.math.log(width / from_width), tf.math.log(height / from_height)
     deltas = tf.stack([dx, dy, dw, dh], axis=-1)
-    return (deltas - tf.constant(means)) / tf.constant(deviations)
+    return (deltas - tf.constant(means, tf.float32)) / tf.constant(deviations, tf.float32)
 
 
 def decode_boxes(deltas, proposals, means=(0.0, 0.0, 0.0, 0.0), deviations=(1.0, 1.0, 1.0, 1.0)):
@@ -88,7 +89,7 @@ def decode_boxes(deltas, proposals, means=(0.0, 0.0, 0.0, 0.0), deviations=(1.0,
     deltas, proposals: `(..., 4)`, broadcast against each other: for boxes of each class `(N, classes, 4)` and
         `(N, 1, 4)`. A side may come out infinite; `clip_boxes` brings that to the image's.
     """
-    deltas = tf.cast(deltas, tf.float32) * tf.constant(deviations) + tf.constant(means)
+    deltas = tf.cast(deltas, tf.float32) * tf.constant(deviations, tf.float32) + tf.constant(means, tf.float32)
     dx, dy, dw, dh = tf.unstack(deltas, num=4, axis=-1)
     from_x, from_y, from_width, from_height = centres(proposals)
     x, y = from_x + dx * from_width, from_y + dy * from_height

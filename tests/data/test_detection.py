@@ -17,6 +17,7 @@ from keras_cnns.data.detection import (
     random_flip_objects,
     scale_objects,
     truth,
+    voc_annotation,
     with_proposals,
 )
 
@@ -436,3 +437,12 @@ def test_what_a_step_learns_from_is_drawn_by_seed_and_epoch(proposed):
     for ours, theirs in zip(draw(0), (images, rois, labels, targets), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert not np.array_equal(draw(1)[1], rois)
+
+
+@pytest.mark.parametrize("encoding", ["gb2312", "foo"])
+def test_an_annotation_in_an_encoding_that_cannot_be_read_is_told(encoding, tmp_path):
+    file = tmp_path / "a.xml"
+    file.write_bytes(f'<?xml version="1.0" encoding="{encoding}"?><annotation/>'.encode())
+    with pytest.raises(ValueError, match="is no XML that can be read") as told:
+        voc_annotation(file)
+    assert told.value.args[0] == str(file)

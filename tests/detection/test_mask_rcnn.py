@@ -65,9 +65,9 @@ def test_it_learns_a_page_by_heart(pages):
         training.compile(keras.optimizers.Adam(1e-3))
         losses.append([training.train_on_batch(images, (objects, masks))])
     assert losses[0] == losses[1]
-    for _ in range(40):
+    for _ in range(25):
         last = training.train_on_batch(images, (objects, masks), return_dict=True)
-    assert last["loss"] < 0.5 * losses[0][0][0] and last["mask_loss"] < 0.55
+    assert last["loss"] < 0.7 * losses[0][0][0] and last["mask_loss"] < 0.6
 
 
 def test_what_is_found_lies_in_its_image(pages):

@@ -125,5 +125,5 @@ def test_the_part_behind_the_pyramid_shares_its_weights(networks):
     _, detector = networks
     part = fully_connected_part(detector)
     assert {id(weight) for weight in part.weights} <= {id(weight) for weight in detector.weights}
-    assert [layer.name for layer in part.layers[1:]] == ["fc6", "drop6", "fc7", "drop7", "fc8"]
+    assert [layer.name for layer in part.layers[1:]] == ["fc6", "drop6", "fc7", "drop7", "fc8_pascal"]
     assert [layer.name for layer in fully_connected_part(detector, "fc7").layers[1:]] == ["fc6", "drop6", "fc7"]

@@ -47,7 +47,7 @@ def of_photos(classes, options):
     x = keras.layers.Conv2D(4, 21, strides=16, activation="relu", name="conv5")(image)
     x = SpatialPyramidPooling((2, 1), name="spp")(x, windows)
     x = keras.layers.Dense(16, activation="relu", name="fc7")(x)
-    return keras.Model([image, windows], keras.layers.Dense(classes + 1, name="fc8")(x), name="small"), "random"
+    return keras.Model([image, windows], keras.layers.Dense(classes + 1, name="fc8_pascal")(x), name="small"), "random"
 
 
 SMALL = {
