@@ -84,6 +84,7 @@ def pipeline():
         lowest=0.6,
         claims=claims,
         deviations=(
+            regions.REGRESSION,
             f"VGG-16 cut short: windows of {SIDE}x{SIDE}, conv1_1 to pool4, fc6 and fc7 of {UNITS:,}, in place of "
             "AlexNet",
             f"the first {PROPOSALS} boxes of a photo in place of 2,000",

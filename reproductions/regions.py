@@ -120,6 +120,13 @@ def main(pipeline_of, arguments=None):
     return 0
 
 
+# Of the box regression that R-CNN and SPPNet share.
+REGRESSION = (
+    "box regression scales features by the mean norm of the boxes that it learns from, the release by that of all, and "
+    "leaves out the objects' own boxes, which the release learns from too"
+)
+
+
 class Work:
     """A run: its flags, its folder, and what its stages have in common."""
 
