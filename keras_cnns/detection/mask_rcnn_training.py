@@ -22,14 +22,16 @@ class MaskRCNNTraining(keras.Model):
         network: as `mask_rcnn` returns it. What of it is not trainable stays as it is.
         rois: boxes of an image that the heads learn from, a quarter of them of objects at most: 64 ("c4") or 512
             ("fpn") in section 3.1.
-        before, after: proposals, as in `keras_cnns.ops.propose_over_levels`.
+        before, after: proposals, as in `keras_cnns.ops.propose_over_levels`; by default 2,000 of each level of a pyramid
+            enter the suppression, or 12,000 of a single map.
         seed: of the anchors and boxes drawn.
     """
 
-    def __init__(self, network, rois=512, before=2000, after=2000, seed=0, name="mask_rcnn_training"):
+    def __init__(self, network, rois=512, before=None, after=2000, seed=0, name="mask_rcnn_training"):
         super().__init__(name=name)
-        self.network, self.rois, self.before, self.after, self.seed = network, rois, before, after, seed
+        self.network, self.rois, self.after, self.seed = network, rois, after, seed
         self.layer = network.get_layer
+        self.before = before or (2_000 if len(self.layer("proposals").strides) > 1 else 12_000)
         self.activation = network.get_layer("masks").activation
         self.built = True
         self.means = {part: keras.metrics.Mean(part) for part in ("loss", "rpn_loss", "box_loss", "mask_loss")}
