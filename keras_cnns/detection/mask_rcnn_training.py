@@ -22,8 +22,8 @@ class MaskRCNNTraining(keras.Model):
         network: as `mask_rcnn` returns it. What of it is not trainable stays as it is.
         rois: boxes of an image that the heads learn from, a quarter of them of objects at most: 64 ("c4") or 512
             ("fpn") in section 3.1.
-        before, after: proposals, as in `keras_cnns.ops.propose_over_levels`; by default 2,000 of each level of a pyramid
-            enter the suppression, or 12,000 of a single map.
+        before, after: proposals, as in `keras_cnns.ops.propose_over_levels`; by default 2,000 of each level of a
+            pyramid enter the suppression, or 12,000 of a single map.
         seed: of the anchors and boxes drawn.
     """
 
