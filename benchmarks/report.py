@@ -203,7 +203,7 @@ def draw(rows, picture):
         if aimed:
             axes.scatter(*zip(*aimed, strict=True), marker="|", s=90, color=colour, label=f"aim, {PEERS[peer]}")
     axes.set_yticks(range(len(keys)), keys, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(len(keys) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.set_xlabel("times as many images a second; points are medians, bars quartiles")
     axes.legend(fontsize=8)
