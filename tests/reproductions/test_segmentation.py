@@ -351,8 +351,15 @@ def test_a_finer_network_is_measured_against_the_one_it_starts_from(skips, monke
     monkeypatch.setattr(importlib.import_module("reproductions.fcn_camvid"), "start_from", lambda model, source: source)
     with pytest.raises(ValueError, match=f"FCN-{skips} starts from the folder of a run of FCN-"):
         declared("fcn_camvid", ["--skips", skips], monkeypatch, tmp_path)
-    (tmp_path / "record.json").write_text(json.dumps({"epochs": [{"test_mean_iu": 1.0}, {"test_mean_iu": 0.25}]}))
-    recipe, _ = declared("fcn_camvid", ["--skips", skips, "--initial", str(tmp_path)], monkeypatch, tmp_path)
+    earlier = {"epochs": [{"test_mean_iu": 1.0}, {"test_mean_iu": 0.25}], "model": {"name": f"fcn{skips}"}}
+    earlier["data"] = {"test": digit_masks("test").description}
+    (tmp_path / "record.json").write_text(json.dumps(earlier))
+    flags = ["--skips", skips, "--initial", str(tmp_path)]
+    with pytest.raises(ValueError, match=f"is of fcn{skips} on MNIST digits"):
+        declared("fcn_camvid", flags, monkeypatch, tmp_path)
+    earlier["model"]["name"] = {"16s": "fcn32s", "8s": "fcn16s"}[skips]
+    (tmp_path / "record.json").write_text(json.dumps(earlier))
+    recipe, _ = declared("fcn_camvid", flags, monkeypatch, tmp_path)
     (claim,) = recipe.claims
     gain = recipe.final_tests["gain"](recipe.model)["mean_iu"]
     assert (claim.metric, claim.at_least, claim.paper) == ("gain_mean_iu", 0.0, {"16s": 3.0, "8s": 0.3}[skips])
