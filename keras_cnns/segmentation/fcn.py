@@ -28,10 +28,11 @@ def fcn32s(input_shape=(None, None, 3), classes=21, trunk="vgg16", fc_filters=40
             "googlenet", that is not padded by 100, wants at least 31 pixels.
         classes: number of labels, background among them.
         trunk: "vgg16" (136,152,917 parameters), "alexnet" or "googlenet", as in Table 1.
-        fc_filters: of the layers fc6 and fc7; fewer than the paper's 4096 only serve where no trained ones are at hand.
+        fc_filters: of the layers fc6 and fc7, which "googlenet" lacks; fewer than the paper's 4096 only serve where no
+            trained ones are at hand.
 
     Raises:
-        ValueError: an unknown trunk, an input too small, no class, or fc_filters of a trunk without fc6 and fc7.
+        ValueError: an unknown trunk, an input too small, or no class.
 
     Source: sections 4.1 (trunks, the last classifier layer replaced), 3.3 (upsampling), 4.3 (the score layers start at
     zero).
@@ -128,8 +129,6 @@ def alexnet_trunk(input_shape, fc_filters):
 
 def googlenet_trunk(input_shape, fc_filters):
     """Up to the last pooling, which section 4.1 discards; it has no fully connected layers to count."""
-    if fc_filters != 4096:
-        raise ValueError(f"fc_filters is {fc_filters}; the trunk 'googlenet' has no fc6 and fc7.")
     classifier = googlenet(input_shape, auxiliary_heads=False)
     x = classifier.get_layer("inception_5b_output").output  # 15x15x1024
     return classifier.input, keras.layers.Dropout(0.4, name="drop")(x), {}

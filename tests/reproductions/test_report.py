@@ -143,7 +143,7 @@ def test_what_decides_nothing_is_refused(root, change):
 
 
 def test_the_committed_page_is_what_the_committed_records_say(root):
-    results, kinds = ROOT / "reproductions/results", ("*.json", "*/figures.json", "*/*.png")
+    results, kinds = ROOT / "reproductions/results", ("*.json", "*-examples.png", "*/figures.json", "*/*.png")
     records = [file for kind in kinds for file in results.glob(kind)]
     for file in [*records, *ROOT.glob("benchmarks/*.json"), ROOT / "tests/soak.json"]:
         copy = root / file.relative_to(ROOT)
