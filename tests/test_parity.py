@@ -17,6 +17,8 @@ FAST = {
     "PyTorch-resnet_cifar_20",
     "PyTorch-resnet_cifar_20_B",
 }
+# Of depths between two that are compared; `python -m tests.parity_table` compares these too.
+BETWEEN = {"keras.applications-resnet101", "keras.applications-densenet169"}
 
 
 def check(pair, sides, classes):
@@ -33,7 +35,7 @@ def test_logits_of_a_small_image_are_equal(pair):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pair", PAIRS, ids=str)
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if str(pair) not in BETWEEN], ids=str)
 def test_logits_are_equal(pair):
     for sides in pair.sides:
         check(pair, sides, classes=1000)
