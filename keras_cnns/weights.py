@@ -45,7 +45,7 @@ def load_torchvision(model, state_dict):
         kind = type(state_dict).__name__
         raise ValueError(f"state_dict is a {kind}; it must be a mapping of names to arrays, as module.state_dict() is.")
     arrays = {torch_name(name): value for name, value in state_dict.items() if "num_batches_tracked" not in name}
-    if isinstance(model, keras.Model) and "fpn_out2" in [layer.name for part in model.layers for layer in parts(part)]:
+    if isinstance(model, keras.Model) and "mask_head" in [layer.name for layer in model.layers]:
         load_mask_rcnn(model, arrays)
         return
     names = {ours: theirs for ours, (theirs, _) in peer_names(model).items()}
@@ -62,13 +62,12 @@ def load_torchvision(model, state_dict):
 
 def load_mask_rcnn(model, arrays):
     """The parts of torchvision's Mask R-CNN with a feature pyramid, by arrays of its names."""
-    trunk = model.get_layer("features")
-    if trunk.get_layer("res3a_branch2a").strides != (1, 1):
-        raise ValueError(f'{model.name} strides in the 1x1, torchvision in the 3x3: build it with stride_in="3x3".')
+    if "res5" in [layer.name for layer in model.layers]:
+        raise ValueError(f'{model.name} has the neck "c4"; torchvision has the other alone.')
     arrays = {mask_rcnn_entry(name): torch_array(value) for name, value in arrays.items()}
     for kind in ("weight", "bias"):  # a mask of the background, which nothing reads
         name = f"{MASK_RCNN['mask_logits']}.{kind}"
-        arrays[name] = arrays[name][1:]
+        arrays |= {name: arrays[name][1:]} if name in arrays else {}
     pairs = []
     for part, prefixes in (
         ("features", ("backbone", "rpn")),
@@ -79,6 +78,8 @@ def load_mask_rcnn(model, arrays):
         names = {layer.name: mask_rcnn_name(layer.name) for layer in own.layers if layer.weights}
         of_part = {name: value for name, value in arrays.items() if name.startswith(prefixes)}
         pairs += match(own, "state_dict", names, TORCH, of_part, from_torch)
+    if model.get_layer("features").get_layer("res3a_branch2a").strides != (1, 1):
+        raise ValueError(f'{model.name} strides in the 1x1, torchvision in the 3x3: build it with stride_in="3x3".')
     assign(pairs)
 
 
@@ -106,11 +107,6 @@ MASK_RCNN |= {name: f"roi_heads.box_predictor.{name}" for name in ("cls_score", 
 MASK_RCNN |= {f"mask_conv{i}": f"roi_heads.mask_head.{i - 1}.0" for i in (1, 2, 3, 4)}
 MASK_RCNN |= {"mask_deconv": "roi_heads.mask_predictor.conv5_mask"}
 MASK_RCNN |= {"mask_logits": "roi_heads.mask_predictor.mask_fcn_logits"}
-
-
-def parts(layer):
-    """The layers in a layer: a model's own, and its own self."""
-    return [layer, *getattr(layer, "layers", [])]
 
 
 def load_keras_applications(model, source, fold_biases=True):

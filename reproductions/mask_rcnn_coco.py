@@ -8,7 +8,8 @@ DIR is COCO's folder (`annotations/instances_train2017.json`, `train2017`, ...),
 `train`, `instances_val.json` and `val`, or TensorFlow Datasets' folder, whose `coco/2017_panoptic` has masks.
 `--initial` is a run's folder or its .keras file, of the trunk trained on ImageNet: its batch normalisation then stays
 as it is. Without it all start at random. `--roi-operation pool` and `--mask-activation softmax` are what Table 2
-compares with. Images of different sizes are padded to the largest of their batch. Wants GPUs.
+compares with; `--shorter` and `--rois` are pixels of an image's shorter side and boxes of an image that the heads learn
+from, by default the paper's. Images of different sizes are padded to the largest of their batch. Wants GPUs.
 """
 
 import sys

@@ -43,7 +43,7 @@ def recipe(run, height=360, balance=True):
         loss=PixelCrossEntropy(median_frequency_weights(train) if balance else None),
         preprocessing=Preprocessing(size),
         test_batch_size=4,
-        population=True,  # the authors' release computes these statistics before a test
+        population=True,  # before a test the release runs its compute_bn_statistics.py
         final_tests={"boundary": boundary_test(run.final(test))},
         claims=score_claims("SegNet-Basic on CamVid", TABLE_1[balance], "S5"),
         deviations=[

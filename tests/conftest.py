@@ -1,8 +1,6 @@
 """Two CPU devices for every test, so that strategies can be tested anywhere; to be set before TensorFlow starts."""
 
 import contextlib
-import ctypes
-import gc
 import resource
 import subprocess
 
@@ -14,16 +12,6 @@ from keras_cnns.training import mirrored
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def memory_given_back():
-    """What a module's models and graphs took; cycles hold them, and the C library keeps what it has been given."""
-    yield
-    keras.backend.clear_session()
-    gc.collect()
-    with contextlib.suppress(AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture

@@ -86,12 +86,7 @@ class FasterRCNNTraining(keras.Model):
         batch = tf.shape(images)[0]
         losses = {}
         if "rpn" in self.learns:
-            random = self.random((batch, tf.shape(anchors)[0]), 0)
-            wanted, targets = tf.map_fn(
-                lambda each: rpn_targets(anchors, *each),
-                (boxes, sizes, random),
-                fn_output_signature=(tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, 4), tf.float32)),
-            )
+            wanted, targets = anchors_drawn(anchors, boxes, sizes, self.random((batch, tf.shape(anchors)[0]), 0))
             logits, deltas = tf.reshape(scores, (batch, -1, 2)), tf.reshape(moves, (batch, -1, 4))
             locations = cells[0] * cells[1] if self.paper_loss else None
             losses["rpn"] = tf.reduce_mean(rpn_loss(wanted, targets, logits, deltas, locations))
@@ -103,25 +98,42 @@ class FasterRCNNTraining(keras.Model):
             settings = (self.before, self.after, layer.iou_threshold, layer.smallest)
             proposals = tf.stop_gradient(propose(certain, deltas, anchors, sizes, *settings))
             random = self.random((batch, self.after + tf.shape(boxes)[1]), 1)
-            rois, wanted, targets = tf.map_fn(
-                lambda each: sample_rois(*each, self.rois, background=(0.0, 0.5), deviations=DEVIATIONS),
-                (proposals, boxes, labels, random),
-                fn_output_signature=(
-                    tf.TensorSpec((self.rois, 4), tf.float32),
-                    tf.TensorSpec((self.rois,), tf.int32),
-                    tf.TensorSpec((self.rois, 4), tf.float32),
-                ),
-            )
-            logits, deltas = self.second([features, rois], training=True)
-            with_label = tf.concat([tf.cast(wanted, tf.float32)[..., None], targets], axis=-1)
-            losses["detector"] = RoICrossEntropy()(wanted, logits) + RoISmoothL1()(with_label, deltas)
+            rois, wanted, targets = rois_drawn(proposals, boxes, labels, random, self.rois)
+            losses["detector"] = detector_loss(wanted, targets, *self.second([features, rois], training=True))
         return losses
 
     def random(self, shape, stream):
-        """Numbers in [0, 1) that belong to the seed and the step alone."""
-        return tf.random.stateless_uniform(
-            shape, [self.seed, 2 * tf.cast(self.optimizer.iterations, tf.int32) + stream]
-        )
+        return of_step(self.optimizer, self.seed, shape, stream)
+
+
+def of_step(optimizer, seed, shape, stream):
+    """Numbers in [0, 1) that belong to the seed and the step alone; stream: 0 or 1."""
+    return tf.random.stateless_uniform(shape, [seed, 2 * tf.cast(optimizer.iterations, tf.int32) + stream])
+
+
+def anchors_drawn(anchors, boxes, sizes, random):
+    """`rpn_targets` of each image of a batch: labels `(B, A)` and deltas `(B, A, 4)`."""
+    return tf.map_fn(
+        lambda each: rpn_targets(anchors, *each),
+        (boxes, sizes, random),
+        fn_output_signature=(tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, 4), tf.float32)),
+    )
+
+
+def rois_drawn(proposals, boxes, labels, random, count):
+    """`sample_rois` of each image of a batch: boxes `(B, count, 4)`, labels `(B, count)` and deltas `(B, count, 4)`."""
+    four = tf.TensorSpec((count, 4), tf.float32)
+    return tf.map_fn(
+        lambda each: sample_rois(*each, count, background=(0.0, 0.5), deviations=DEVIATIONS),
+        (proposals, boxes, labels, random),
+        fn_output_signature=(four, tf.TensorSpec((count,), tf.int32), four),
+    )
+
+
+def detector_loss(labels, targets, logits, deltas):
+    """L_cls + L_loc of Fast R-CNN, a number."""
+    with_label = tf.concat([tf.cast(labels, tf.float32)[..., None], targets], axis=-1)
+    return RoICrossEntropy()(labels, logits) + RoISmoothL1()(with_label, deltas)
 
 
 def alternating_steps(first, second, **settings):

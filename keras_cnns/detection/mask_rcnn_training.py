@@ -3,11 +3,10 @@
 import keras
 import tensorflow as tf
 
-from keras_cnns.detection.faster_rcnn import DEVIATIONS
-from keras_cnns.detection.faster_rcnn_training import ground_truth
+from keras_cnns.detection.faster_rcnn_training import anchors_drawn, detector_loss, ground_truth, of_step, rois_drawn
 from keras_cnns.detection.mask_rcnn import by_kind
-from keras_cnns.losses import RoICrossEntropy, RoISmoothL1, mask_loss, rpn_loss
-from keras_cnns.ops import best_matches, mask_targets, propose_over_levels, rpn_targets, sample_rois
+from keras_cnns.losses import mask_loss, rpn_loss
+from keras_cnns.ops import best_matches, mask_targets, propose_over_levels
 
 
 class MaskRCNNTraining(keras.Model):
@@ -56,11 +55,11 @@ class MaskRCNNTraining(keras.Model):
             self.means[part].update_state(value)
         return {part: mean.result() for part, mean in self.means.items()}
 
-    def losses_of(self, images, objects, masks, training=True):
+    def losses_of(self, images, objects, masks):
         """The mean loss of each part, a dict."""
         boxes, labels, sizes = ground_truth(objects)
         proposals = self.layer("proposals")
-        maps, scores, moves = by_kind(self.layer("features")(images, training=training), len(proposals.strides))
+        maps, scores, moves = by_kind(self.layer("features")(images, training=True), len(proposals.strides))
         anchors = proposals.anchors([tf.unstack(tf.shape(each)[1:3]) for each in scores])
         batch = tf.shape(images)[0]
         scores = [tf.reshape(each, (batch, -1)) for each in scores]
@@ -70,25 +69,14 @@ class MaskRCNNTraining(keras.Model):
         settings = (self.before, self.after, proposals.iou_threshold, proposals.smallest)
         candidates = tf.stop_gradient(propose_over_levels(scores, moves, anchors, sizes, *settings))
         random = self.random((batch, self.after + tf.shape(boxes)[1]), 1)
-        rois, wanted, targets = tf.map_fn(
-            lambda each: sample_rois(*each, self.rois, background=(0.0, 0.5), deviations=DEVIATIONS),
-            (candidates, boxes, labels, random),
-            fn_output_signature=(
-                tf.TensorSpec((self.rois, 4), tf.float32),
-                tf.TensorSpec((self.rois,), tf.int32),
-                tf.TensorSpec((self.rois, 4), tf.float32),
-            ),
-        )
-        logits, deltas = self.of_boxes("box", maps, rois, training)
-        with_label = tf.concat([tf.cast(wanted, tf.float32)[..., None], targets], axis=-1)
-        entropy, distance = RoICrossEntropy()(wanted, logits), RoISmoothL1()(with_label, deltas)
-        losses["box_loss"] = entropy + distance
+        rois, wanted, targets = rois_drawn(candidates, boxes, labels, random, self.rois)
+        losses["box_loss"] = detector_loss(wanted, targets, *self.of_boxes("box", maps, rois))
 
         most = self.rois // 4  # of objects, which come first
         rois, wanted = rois[:, :most], wanted[:, :most]
         own = tf.map_fn(lambda each: best_matches(*each)[1], (rois, boxes), fn_output_signature=tf.int32)
         own.set_shape((None, most))
-        (logits,) = self.of_boxes("mask", maps, rois, training)
+        (logits,) = self.of_boxes("mask", maps, rois)
         of_objects = tf.cast(tf.gather(masks, own, batch_dims=1), tf.float32) / 255
         inside = mask_targets(of_objects, tf.gather(boxes, own, batch_dims=1), rois, logits.shape[2])
         losses["mask_loss"] = tf.reduce_mean(mask_loss(wanted, inside, logits, self.activation))
@@ -97,27 +85,19 @@ class MaskRCNNTraining(keras.Model):
     def proposing_loss(self, anchors, boxes, sizes, scores, moves):
         """Of all levels together: 256 anchors of an image."""
         anchors, scores, moves = tf.concat(anchors, 0), tf.concat(scores, 1), tf.concat(moves, 1)
-        random = self.random(tf.shape(scores), 0)
-        wanted, targets = tf.map_fn(
-            lambda each: rpn_targets(anchors, *each),
-            (boxes, sizes, random),
-            fn_output_signature=(tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, 4), tf.float32)),
-        )
+        wanted, targets = anchors_drawn(anchors, boxes, sizes, self.random(tf.shape(scores), 0))
         logits = tf.stack([tf.zeros_like(scores), scores], axis=-1)  # their softmax is the score's sigmoid
         return tf.reduce_mean(rpn_loss(wanted, targets, logits, moves))
 
-    def of_boxes(self, head, maps, rois, training):
+    def of_boxes(self, head, maps, rois):
         """What a head says of boxes, `(batch, number, ...)` each."""
         x = self.layer(f"{head}_roi")(maps[:4], rois)
         number = rois.shape[1]
         x = tf.reshape(x, (-1, *x.shape[2:]))
         if len(maps) == 1:
-            x = self.layer("res5")(x, training=training)
-        outputs = self.layer(f"{head}_head")(x, training=training)
+            x = self.layer("res5")(x, training=True)
+        outputs = self.layer(f"{head}_head")(x, training=True)
         return [tf.reshape(each, (-1, number, *each.shape[1:])) for each in tf.nest.flatten(outputs)]
 
     def random(self, shape, stream):
-        """Numbers in [0, 1) that belong to the seed and the step alone."""
-        return tf.random.stateless_uniform(
-            shape, [self.seed, 2 * tf.cast(self.optimizer.iterations, tf.int32) + stream]
-        )
+        return of_step(self.optimizer, self.seed, shape, stream)

@@ -34,8 +34,9 @@ def segment(model, images, preprocessing=None):
     maps = []
     for image in list_of_images(images):
         pixels = pixels_of(image, channels)
+        prepared = preprocessing(pixels[None])
         try:
-            scores = tf.nest.flatten(model(preprocessing(pixels[None]), training=False))[0]
+            scores = tf.nest.flatten(model(prepared, training=False))[0]
         except (tf.errors.InvalidArgumentError, ValueError):  # of a size of its own: a map has come to nothing
             height, width = pixels.shape[:2]
             raise ValueError(f"an image of {height}x{width} pixels is too small for {model.name}.") from None

@@ -7,10 +7,12 @@ import tensorflow as tf
 from keras_cnns import load_torchvision, mask_rcnn
 
 
-def test_another_stride_or_a_state_dict_of_something_else_is_refused():
-    model = mask_rcnn(classes=2, proposals=5)
-    with pytest.raises(ValueError, match='build it with stride_in="3x3"'):
-        load_torchvision(model, {})
+def test_what_does_not_fit_is_refused():
+    small = {"classes": 2, "trunk": "resnet18", "proposals": 5}
+    with pytest.raises(ValueError, match=r"it has no backbone\.body\.conv1\.weight for conv1"):
+        load_torchvision(mask_rcnn(**small), {})
+    with pytest.raises(ValueError, match='has the neck "c4"; torchvision has the other alone'):
+        load_torchvision(mask_rcnn(neck="c4", **small), {})
 
 
 @pytest.mark.slow
@@ -24,6 +26,8 @@ def test_the_parts_compute_what_torchvisions_do():
             value.uniform_(0.5, 1.5)
         elif "running_mean" in name or (name.endswith("bias") and "bn" in name):
             value.normal_(0, 0.1)
+    with pytest.raises(ValueError, match='build it with stride_in="3x3"'):
+        load_torchvision(mask_rcnn(classes=4, proposals=5), peer.state_dict())
     model = mask_rcnn(classes=4, stride_in="3x3", proposals=5)
     load_torchvision(model, peer.state_dict())
     random = np.random.default_rng(0)
