@@ -69,9 +69,14 @@ def train_box_regressors(features, photos, chosen, classes, lowest=0.6, strength
     for k in tqdm(range(classes), "box regression", unit=" classes"):
         rows = np.flatnonzero(labels == k)
         if len(rows):
-            blocks = (with_one(features.rows(part) * scale) for part in np.split(rows, range(BLOCK, len(rows), BLOCK)))
             mean, there, back = decorrelation(targets[rows])
-            weights[:, k] = ridge(blocks, (targets[rows] - mean) @ there, strength) @ back
+            wanted = (targets[rows] - mean) @ there
+            if len(rows) <= features.width:
+                found = ridge_of_few(with_one(features.rows(rows) * scale), wanted, strength)
+            else:
+                parts = np.split(rows, range(BLOCK, len(rows), BLOCK))
+                found = ridge((with_one(features.rows(part) * scale) for part in parts), wanted, strength)
+            weights[:, k] = found @ back
             weights[-1, k] += mean
     return BoxRegressors(weights, scale)
 
@@ -98,3 +103,10 @@ def ridge(blocks, targets, strength):
         first += len(block)
     square[np.diag_indices_from(square)] += strength
     return scipy.linalg.solve(square, product, assume_a="pos", overwrite_a=True)
+
+
+def ridge_of_few(rows, targets, strength):
+    """The same w of fewer rows than columns, by the smaller matrix: X' (X X' + strength)^-1 y."""
+    square = rows @ rows.T
+    square[np.diag_indices_from(square)] += strength
+    return rows.T @ scipy.linalg.solve(square, targets.astype("float32"), assume_a="pos", overwrite_a=True)

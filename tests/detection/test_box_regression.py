@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from keras_cnns.detection import Features, overlapping, train_box_regressors
-from keras_cnns.detection.box_regression import decorrelation, ridge
+from keras_cnns.detection.box_regression import decorrelation, ridge, ridge_of_few
 from keras_cnns.evaluation.detection import overlap
 
 RANDOM = np.random.default_rng(0)
@@ -16,6 +16,7 @@ def test_the_ridge_in_blocks_is_scikit_learn_s(rows, width):
     x, y = RANDOM.normal(size=(rows, width)), RANDOM.normal(size=(rows, 4))
     expected = Ridge(alpha=3.0, fit_intercept=False).fit(x, y).coef_.T
     np.testing.assert_allclose(ridge(np.split(x, [2, 4]), y, 3.0), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(ridge_of_few(x, y, 3.0), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_targets_are_decorrelated_and_brought_back():
