@@ -138,6 +138,7 @@ class Work:
         self.batch_size = options.batch_size or (SMOKE_BATCH if smoke else pipeline.batch_size)
         self.count = options.proposals or (SMOKE_PROPOSALS if smoke else pipeline.proposals)
         self.only = SMOKE_IMAGES if smoke else options.images
+        self.left_out = {}  # photographs that cannot be read, and why
         self.departures = [
             f"{ours:,} {what} instead of {theirs:,}"
             for ours, what, theirs in (
@@ -200,6 +201,7 @@ class Work:
             photos.append({"path": path, "truth": there, "objects": there["boxes"][chosen]})
             photos[-1]["labels"] = there["labels"][chosen]
         faults = compute_proposals([photo["path"] for photo in photos], folder, strict=self.options.strict)
+        self.left_out |= {Path(path).name: fault for path, fault in faults.items()}
         photos = [photo for photo in photos if str(photo["path"]) not in faults]
         for photo in photos:
             boxes = read_proposals(photo["path"], folder)[: self.count]
@@ -423,6 +425,7 @@ def report(work, found):
     record = measured(
         work.script,
         data=" / ".join(images.description for images in work.data),
+        photographs_left_out=work.left_out,
         network=f"{work.network.name}, {work.network.count_params():,} parameters, {tuned['said']}",
         finetuning=tuned["history"],
         average_precision={way: {name: round(ap, 2) for name, ap in each.items()} for way, each in scores.items()},
