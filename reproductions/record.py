@@ -168,7 +168,7 @@ def command(module):
         if flag in PATHS:
             _ = value or next(words, None)
         elif word != "--resume":
-            kept.append(word)
+            kept.append(Path(word).name if Path(word).is_absolute() else word)
     return " ".join([f"python -m {module}", *kept])
 
 

@@ -116,7 +116,7 @@ def draw(record, path):
     axes.set_xticks(places, record["errors"])
     axes.set(ylabel="error, % of the map", title=f"{record['network']}: what the unpoolings lose")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=len(NAMES))
     save(figure, path)
 
 

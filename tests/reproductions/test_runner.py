@@ -226,6 +226,6 @@ def test_the_list_names_every_script_with_its_claim():
 
 
 def test_a_record_tells_the_command_without_the_machines_paths(monkeypatch):
-    flags = "--depth 20 --data-dir /here/sets --out=/here/run --resume --precision bfloat16"
+    flags = "/here/runs/cells --depth 20 --data-dir /here/sets --out=/here/run --resume --precision bfloat16"
     monkeypatch.setattr("sys.argv", ["script", *flags.split()])
-    assert command("reproductions.resnet") == "python -m reproductions.resnet --depth 20 --precision bfloat16"
+    assert command("reproductions.resnet") == "python -m reproductions.resnet cells --depth 20 --precision bfloat16"
