@@ -371,7 +371,9 @@ def test_embed_writes_features_and_which_are_nearest(run, tmp_path, capsys):
     (photos / "d.png").unlink()
     assert main(["embed", str(encoder), str(photos), "--out", str(tmp_path / "out")]) == 0
     np.testing.assert_allclose(np.load(tmp_path / "out/features.npy"), features, atol=1e-6)  # eye times the mean colour
-    assert main(["embed", str(encoder), str(tmp_path / "out")]) == 0  # neighbours.png alone
+    assert (
+        main(["embed", str(encoder), str(tmp_path / "out"), "--out", str(tmp_path / "two")]) == 0
+    )  # neighbours.png alone
     assert main(["embed", str(encoder), str(tmp_path / "gone")]) == 2
     assert "gone is not a folder" in capsys.readouterr().err
     assert main(["embed", str(encoder), str(encoder)]) == 2
