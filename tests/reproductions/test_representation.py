@@ -44,8 +44,8 @@ def script(monkeypatch):
 
 
 # SimCLR: 0.3 * 4096 / 256 = 4.8 after 10 of 1,000 epochs of 1,281,167 // 4096 = 312 steps; on CIFAR-10, epochs of
-# 50,000 // 1024 = 48 steps, 1.0 * 1024 / 256 = 4. MoCo: 1,281,167 // 256 = 5,004 steps, 200 epochs, a tenth after 120 and
-# 160; its demonstration: 50,000 // 512 = 97 steps, 0.06, a cosine. A cosine has half of its rate half way.
+# 50,000 // 1024 = 48 steps, 1.0 * 1024 / 256 = 4. MoCo: 1,281,167 // 256 = 5,004 steps, 200 epochs, a tenth after 120
+# and 160; its demonstration: 50,000 // 512 = 97 steps, 0.06, a cosine. A cosine has half of its rate half way.
 RECIPES = {
     "simclr_imagenet": (IMAGENET, 4096, 312_000, {0: 0, 1_560: 2.4, 3_120: 4.8, 157_560: 2.4}, 1e-6, 69.3),
     "simclr_cifar10": (CIFAR, 1024, 48_000, {0: 0, 480: 4.0, 24_240: 2.0}, 1e-6, 94.0),
