@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_cnns import resnet_cifar
 from keras_cnns.__main__ import main as command
 from keras_cnns.data import digits
 from keras_cnns.training import Checkpoints
@@ -77,11 +78,11 @@ def test_the_training_is_the_papers(words, script, monkeypatch, tmp_path):
         assert model.groups == 8  # as many as the paper's GPUs
     # What is tested is what the exported encoder sees of a photograph, and views have its kind of values.
     pixels = digits("test", channels=3).arrays[0][:1]
-    tested = next(iter(recipe.test.batches(1)))[0]
+    tested = next(iter(recipe.test.take(1).batches(1)))[0]
     np.testing.assert_allclose(
         recipe.preprocessing(pixels), tested, atol=0.51 * np.max(np.abs(recipe.preprocessing.scale))
     )
-    views = next(iter(recipe.train.batches(2)))[0]
+    views = next(iter(recipe.train.take(2).batches(2)))[0]
     assert views.shape == (2, 2, *tested.shape[1:])
     assert abs(float(tf.reduce_min(views)) - float(tf.reduce_min(tested))) < 0.3
 
@@ -148,6 +149,25 @@ def test_stopped_and_resumed_it_ends_with_the_same_bits(method, script, tmp_path
     for name, value in whole.items():
         np.testing.assert_array_equal(value, parts[name], err_msg=name)
     assert epochs(tmp_path / "whole") == epochs(tmp_path / "parts")
+
+
+@pytest.mark.slow
+def test_the_other_ways_to_teach_end_and_random_weights_stay(script, tmp_path, monkeypatch):
+    recipe = script("pretraining_cifar10").recipe
+    monkeypatch.setattr(representation, "SMOKE_MEMORY", 200)
+    monkeypatch.setattr(run, "SMOKE_TESTS", 10)
+    kernels = {}
+    for method in ("random", "rotation", "supervised"):
+        out = tmp_path / method
+        flags = ["--smoke", "--method", method, "--steps", "2", "--batch-size", "8", "--out", str(out)]
+        assert runner.main(recipe, flags) == 0
+        encoder = keras.models.load_model(out / "model.keras")
+        assert encoder.output_shape == (None, 64)
+        kernels[method] = encoder.get_layer("conv0").kernel.numpy()
+    keras.utils.set_random_seed(0)
+    first = resnet_cifar(8).get_layer("conv0").kernel.numpy()
+    changed = {method: bool((kernel != first).any()) for method, kernel in kernels.items()}
+    assert changed == {"random": False, "rotation": True, "supervised": True}
 
 
 def test_a_step_that_cannot_be_accumulated_is_told(script, tmp_path, capsys):

@@ -79,6 +79,7 @@ def test_the_five_stand_side_by_side_in_the_report(tmp_path):
     assert (tmp_path / "study.png").stat().st_size > 0 and "images/s" not in text
 
 
+@pytest.mark.slow
 def test_an_encoder_is_measured_once(tmp_path, monkeypatch):
     parts = digits("train", channels=3).take(200), digits("test", channels=3).take(60)
     monkeypatch.setattr(study, "images_of", lambda smoke, data_dir: parts)
