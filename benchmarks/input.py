@@ -26,6 +26,7 @@ KINDS = {
     "cifar": "CIFAR's: 32 px, padded, cropped, mirrored, batches of 128",
     "alexnet": "AlexNet's: JPEG, shorter side 256, centre 256, random 224, mirrored",
     "inception": "Inception's: JPEG, random 8 to 100 % of the area, to 224, mirrored",
+    "simclr": "SimCLR's: two views of 32 px, cropped, mirrored, colours jittered or left out, batches of 128",
 }
 WAYS = ("tensors, 2 workers", "tensors, 0 workers", "PIL, 2 workers", "PIL, 0 workers")
 TRAININGS = {"resnet20": ("cifar", 128), "resnet50": ("resnet", 16), "alexnet": ("alexnet", 16)}
@@ -78,19 +79,20 @@ def race(workers, batch, rounds=ROUNDS):
 
 def throughput(kind, peers, folder):
     """One kind of input: every way beside ours."""
-    batch = 128 if kind == "cifar" else 32
+    small = kind in ("cifar", "simclr")  # images held in memory
+    batch = 128 if small else 32
     spec = {"mode": "input", "kind": kind, "batch": batch, "side": 224, "folder": folder}
     with contextlib.ExitStack() as stack:
         start = lambda *arguments, **extra: stack.enter_context(Worker(*arguments, **spec, **extra))
         workers = {"keras_cnns": start(sys.executable, "benchmarks.tensorflow_input")}
-        if kind != "cifar":
+        if not small:
             workers["keras_cnns, accurate DCT"] = start(sys.executable, "benchmarks.tensorflow_input", dct="accurate")
         if kind == "inception":
             workers["keras_cnns, decoded whole"] = start(
                 sys.executable, "benchmarks.tensorflow_input", candidate="decoded whole"
             )
         if peers:
-            if kind == "cifar":
+            if small:
                 from keras_cnns.data import digits
 
                 spec["images"] = str(Path(folder) / "cifar.npy")

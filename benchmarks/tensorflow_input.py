@@ -20,6 +20,7 @@ from keras_cnns.data.augmentation import (
     scaled_centre_crop,
     subtract_mean,
 )
+from keras_cnns.data.views import simclr_views
 
 COVARIANCE = np.float32([[4700, 4400, 3900], [4400, 4600, 4400], [3900, 4400, 5200]])  # of ImageNet's colours, about
 
@@ -36,6 +37,8 @@ def pipeline(spec):
     """The images of one kind of input, in a folder of JPEG files but for CIFAR's."""
     if spec["kind"] == "cifar":
         return digits("train", channels=3).map(pad_and_crop(4), random_flip, subtract_mean(MEAN, 64.0))
+    if spec["kind"] == "simclr":
+        return digits("train", channels=3).map(simclr_views(32, strength=0.5, blur=False), subtract_mean(MEAN, 64.0))
     images = folder_images(Path(spec["folder"]), "train").jpeg(spec.get("dct", "fast"))
     if spec["kind"] == "inception":
         cut = random_area_crop(224)

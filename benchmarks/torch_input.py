@@ -18,9 +18,13 @@ class Pictures(torch.utils.data.Dataset):
     def __init__(self, spec):
         self.tensors = spec["candidate"].startswith("tensors")
         to_float = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, [1.0, 1.0, 1.0])]
-        if spec["kind"] == "cifar":
+        self.views = 2 if spec["kind"] == "simclr" else 1
+        if spec["kind"] in ("cifar", "simclr"):
             self.pictures = np.load(spec["images"])
             crop = [v2.RandomCrop(32, padding=4)]
+            if spec["kind"] == "simclr":
+                jitter = v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8)
+                crop = [v2.RandomResizedCrop(32), jitter, v2.RandomGrayscale(0.2)]
         else:
             self.pictures = sorted(map(str, Path(spec["folder"]).rglob("*.jpg")))
             crop = [v2.Resize(256), v2.CenterCrop(256), v2.RandomCrop(spec["side"])]
@@ -40,7 +44,8 @@ class Pictures(torch.utils.data.Dataset):
                 picture = Image.open(file).convert("RGB")
         else:
             picture = torch.from_numpy(picture).permute(2, 0, 1) if self.tensors else Image.fromarray(picture)
-        return self.transform(picture), index % 10
+        views = [self.transform(picture) for _ in range(self.views)]
+        return (views[0] if self.views == 1 else torch.stack(views)), index % 10
 
 
 def build(spec):

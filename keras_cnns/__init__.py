@@ -35,7 +35,7 @@ from keras_cnns.detection import fast_rcnn, faster_rcnn, mask_rcnn, rcnn, sppnet
 from keras_cnns.export import export
 from keras_cnns.generative import dcgan_discriminator, dcgan_generator, gan_discriminator, gan_generator
 from keras_cnns.segmentation import deconvnet, fcn8s, fcn16s, fcn32s, segnet, segnet_basic
-from keras_cnns.self_supervised import moco, simclr
+from keras_cnns.self_supervised import moco, rotation, simclr
 from keras_cnns.version import __version__ as __version__
 from keras_cnns.weights import load_keras_applications, load_layers, load_torchvision
 
@@ -74,6 +74,7 @@ __all__ = [
     "resnet101",
     "resnet152",
     "resnet_cifar",
+    "rotation",
     "segnet",
     "segnet_basic",
     "simclr",
@@ -89,8 +90,8 @@ __all__ = [
     "zfnet",
 ]
 
-# Public names that build no network of their own: the last two train one that they are given.
-FUNCTIONS = ("export", "load_keras_applications", "load_layers", "load_torchvision", "moco", "simclr")
+# Public names that are no networks of their own, or learn something without labels with one that they are given.
+FUNCTIONS = ("export", "load_keras_applications", "load_layers", "load_torchvision", "moco", "simclr", "rotation")
 
 
 def builders():

@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import contextlib
 import difflib
 import inspect
 import sys
@@ -10,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from tqdm import tqdm
 
 import keras_cnns
 from keras_cnns.detection import detect as find_objects
 from keras_cnns.detection import draw_boxes, draw_masks
 from keras_cnns.detection.detect import check_detector
+from keras_cnns.evaluation import gallery, nearest_neighbours
 from keras_cnns.export import load_source
 from keras_cnns.files import whole
 from keras_cnns.inspection import diagram, layer_table, measured_receptive_field, receptive_field
@@ -24,6 +27,12 @@ from keras_cnns.inspection.visualize import FIGURES, visualize
 from keras_cnns.layers.preprocessing import pixels_of
 from keras_cnns.segmentation import segment as label_pixels
 from keras_cnns.segmentation.segment import default_preprocessing, write_segmentation
+from keras_cnns.self_supervised import embed as features_of
+from keras_cnns.self_supervised import encoder_of
+from keras_cnns.self_supervised.embed import AT_ONCE, check_embedder
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+QUERIES, NEIGHBOURS, TILE = 10, 8, 64  # of the page that `embed` draws; pixels of a tile's side
 
 
 def main(arguments=None):
@@ -84,6 +93,12 @@ def main(arguments=None):
     command.add_argument("--out", type=Path, default=Path(), help="the folder for *_boxes.png")
     command.add_argument("--score", type=float, default=0.5, help="what scores less is not shown (default: 0.5)")
     command.set_defaults(run=detect)
+
+    command = commands.add_parser("embed", help="the features of photographs, and which are nearest to which")
+    command.add_argument("source", help="a reproduction's folder, or a .keras file; of a classifier its features")
+    command.add_argument("folder", type=Path, help="the photographs, in folders within it too")
+    command.add_argument("--out", type=Path, default=Path("embed"), help="the folder to write (default: embed)")
+    command.set_defaults(run=embed)
 
     options = parser.parse_args(arguments)
     try:
@@ -287,6 +302,49 @@ def detect(options):
             print(f"  {score:7.2%}  {names[label]}  {' '.join(f'{corner:.0f}' for corner in box)}")
 
     return each_photograph(options, one)
+
+
+def embed(options):
+    """Write `features.npy`, a row an image, `images.txt`, their names, and `neighbours.png`."""
+    model, preprocessing, labels = load_source(options.source)
+    if labels != []:  # a run that keeps an encoder has none
+        with contextlib.suppress(ValueError):  # a file may hold an encoder, too
+            model = encoder_of(model)
+    check_embedder(model)
+    if not options.folder.is_dir():
+        raise ValueError(f"{options.folder} is not a folder.")
+    paths = sorted(each for each in options.folder.rglob("*") if each.suffix.lower() in PICTURES)
+    names, features, tiles = [], [], []
+    for start in tqdm(range(0, len(paths), AT_ONCE), "features", unit=" batches", disable=len(paths) < 10 * AT_ONCE):
+        photographs = []
+        for path in paths[start : start + AT_ONCE]:
+            try:
+                photographs.append(pixels_of(path, model.inputs[0].shape[-1]))
+            except ValueError as error:
+                tqdm.write(f"error: {error}", sys.stderr)
+                continue
+            names.append(str(path.relative_to(options.folder)))
+            small = Image.fromarray(photographs[-1].squeeze()).convert("RGB").resize((TILE, TILE))
+            tiles.append(np.asarray(small))
+        if photographs:
+            features.append(features_of(model, photographs, preprocessing))
+    if not names:
+        raise ValueError(f"{options.folder} has no images that can be read; the endings are {', '.join(PICTURES)}.")
+    options.out.mkdir(parents=True, exist_ok=True)
+    features, tiles = np.concatenate(features), np.stack(tiles)
+    with whole(options.out / "features.npy") as part:
+        np.save(part, features)
+    with whole(options.out / "images.txt") as part:
+        part.write_text("\n".join(names) + "\n")
+    print(f"{options.out / 'features.npy'}: {len(names)} images, {features.shape[1]} features each")
+    if len(names) > 1:
+        queries = np.unique(np.linspace(0, len(names) - 1, QUERIES).round().astype(int))
+        nearest, _ = nearest_neighbours(features, features[queries], min(NEIGHBOURS + 1, len(names)))
+        others = [row[row != query][: nearest.shape[1] - 1] for row, query in zip(nearest, queries, strict=True)]
+        with whole(options.out / "neighbours.png") as part:
+            Image.fromarray(gallery(tiles[queries], tiles[np.stack(others)])).save(part)
+        print(options.out / "neighbours.png")
+    return int(len(names) < len(paths))
 
 
 def each_photograph(options, one):

@@ -50,6 +50,10 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
     A detector of given boxes, as `fast_rcnn`, takes `boxes` `(batch, number, 4)` beside the images, in their pixels,
     such as selective search's, and returns the same, of at most 100 boxes.
 
+    An encoder, whose `labels` are an empty list, returns of images and of `bytes`, each of its own size:
+
+        features  (batch, width)  float32
+
     ONNX has no antialiased resizing and no decoder, so its graph takes uint8 `images` that `preprocessing.resize` has
     brought to their size; the mean and the rest are inside, and it returns the same three. It computes in float32
     whatever the network's precision, and is run beside its SavedModel on the same images before anything is written.
@@ -62,7 +66,8 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
         path: the SavedModel's folder, or the ONNX file. It appears complete or not at all.
         preprocessing: a `Preprocessing` layer; None resizes to the network's input and leaves values from 0 to 255. A
             network that labels the pixels of images of any size, or finds objects in them, needs none.
-        labels: a name for each class; None for their numbers.
+        labels: a name for each class; None for their numbers; none, [], of an encoder, which gives features
+            `(batch, width)`, for a SavedModel.
         force: whether to replace an earlier export at `path`.
         format: "saved_model" or "onnx" (`pip install keras_cnns[onnx]`).
 
@@ -93,7 +98,10 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
     if any(side not in (None, ours) for side, ours in zip((height, width), preprocessing.size, strict=True)):
         raise ValueError(f"preprocessing gives {preprocessing.size} pixels; {model.name} takes {(height, width)}.")
     labels = [str(label) for label in (range(classes) if labels is None else labels)]
-    if not boxes and len(labels) != classes:
+    features = not labels and not pixels and not boxes
+    if features and format == "onnx":
+        raise ValueError(f"{model.name} has no labels; features can be exported as a SavedModel alone.")
+    if not boxes and not features and len(labels) != classes:
         raise ValueError(f"labels has {len(labels)} names; {model.name} has {classes} classes.")
     if not boxes:
         model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # heads for training stay behind
@@ -178,6 +186,9 @@ def found(boxes, scores, classes, count, labels):
 
 
 def classify(outputs, labels):
+    """What the signatures of a classifier return, and those of an encoder, which has no labels."""
+    if not labels:
+        return {"features": tf.cast(tf.nest.flatten(outputs)[0], tf.float32)}
     probabilities = tf.nn.softmax(tf.cast(tf.nest.flatten(outputs)[0], tf.float32))
     classes = tf.math.top_k(probabilities, min(TOP, len(labels))).indices
     return {"probabilities": probabilities, "classes": classes, "labels": tf.gather(tf.constant(labels), classes)}

@@ -62,8 +62,8 @@ def draw_curves(record, path):
 def save_test_images(model, images, folder, count=10):
     """Write test images as PNG files named by their order and label: what a user would send to the exported model."""
     folder.mkdir(exist_ok=True)
-    stride = max(len(images) // count, 1)
-    for number, (image, label) in enumerate(images.originals().batches(1).shard(stride, 0).take(count)):
+    images, stride = images.originals(), max(len(images) // count, 1)
+    for number, (image, label) in enumerate(images.batches(1).shard(stride, 0).take(count)):
         name = f"{number}-{images.labels[int(label[0])].replace('/', '_')}.png"
         with whole(folder / name) as part:
             part.write_bytes(tf.io.encode_png(image[0]).numpy())

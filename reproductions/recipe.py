@@ -60,3 +60,4 @@ class Recipe:
     curve: str = "top1_error"
     examples: Callable = save_test_images
     exported: Callable = lambda model: model  # from the trained network to the one that is kept, drawn and exported
+    encoder: bool = False  # whether that one gives features, which have no labels, and not logits

@@ -74,7 +74,11 @@ def describe(recipe, run, strategy, record):
         "script": run.script,
         "smoke": run.smoke,
         "seed": run.seed,
-        "data": {"train": recipe.train.description, "test": recipe.test.description, "labels": recipe.train.labels},
+        "data": {
+            "train": recipe.train.description,
+            "test": recipe.test.description,
+            "labels": [] if recipe.encoder else recipe.train.labels,  # of what is kept
+        },
         "model": {"name": recipe.model.name, "parameters": recipe.model.count_params()},
         "curve": recipe.curve,
         "batch_size": recipe.batch_size,

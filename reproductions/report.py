@@ -78,12 +78,17 @@ def report(root):
 def experiment(file, record, root):
     """What was claimed, what came out, from what: one training, several of a study, or what else a script measured."""
     picture, examples = file.with_suffix(".png"), file.with_name(f"{file.stem}-examples.png")
+    tables = []
     if "epochs" in record:
         title, alternative = f"{record['model']['name']}: {record['data']['train']}", "Loss and error over the steps"
         draw_curves(record, picture)
     else:
         script = import_module(f"reproductions.{record['script']}")
         title = alternative = script.__doc__.partition("\n")[0]
+        if hasattr(script, "table"):
+            tables = [script.table(record)]
+        elif "epochs" in record.get("runs", [{}])[0]:
+            tables = [several(record["runs"])]
         picture = picture if hasattr(script, "draw") else None
         if picture:
             script.draw(record, picture)
@@ -92,7 +97,7 @@ def experiment(file, record, root):
             f"### {title}",
             claims(record["claims"]),
             f"`{record['command']}`; {made(record)}; {lasted(record)}.",
-            *([several(record["runs"])] if "epochs" in record.get("runs", [{}])[0] else []),
+            *tables,
             *(f"{each[0].upper()}{each[1:]}." for each in record.get("notes", [])),
             *(f"Deviation: {each}." for each in record.get("deviations", [])),
             *iu_by_class(record),

@@ -287,7 +287,8 @@ def finish(recipe, classifier, run, record):
     layer = keras.saving.serialize_keras_object(recipe.preprocessing)
     write_json(run.out / "preprocessing.json", layer)
     recipe.examples(exported, recipe.test, run.out / "test_images")
-    export(exported, run.out / "saved_model", recipe.preprocessing, recipe.train.labels, force=True)
+    labels = record["data"]["labels"]
+    export(exported, run.out / "saved_model", recipe.preprocessing, labels, force=True)
     record["finished"] = now()
     write_json(run.out / "record.json", record)
 

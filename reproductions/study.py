@@ -19,7 +19,7 @@ from reproductions.record import measured, publish
 
 SEEDS = 3
 # What a test gives, of a classifier, of a network that labels every pixel or of a detector, and what a study calls it.
-SCORES = "pixel_accuracy", "mean_accuracy", "mean_iu", "map", "mask_ap", "mask_ap50"
+SCORES = "pixel_accuracy", "mean_accuracy", "mean_iu", "map", "mask_ap", "mask_ap50", "knn_accuracy"
 TESTED = {"top1_error": "test_error", **{name: name for name in SCORES}}
 
 

@@ -340,3 +340,61 @@ def test_visualize_draws_what_is_asked_for(run, tmp_path, capsys):
     assert "error: two has no layer 'conv3'; the nearest are conv" in capsys.readouterr().err
     assert main(["visualize", str(run), "--images", str(tmp_path / "gone")]) == 2
     assert f"error: {tmp_path / 'gone'} is no folder of images." in capsys.readouterr().err
+
+
+def test_embed_writes_features_and_which_are_nearest(run, tmp_path, capsys):
+    """The features of the network of colours are the mean colour, divided by 255; a classifier's last layer goes."""
+    model = keras.models.load_model(run / "model.keras")
+    photos = tmp_path / "photos"
+    (photos / "sub").mkdir(parents=True)
+    for name, colour in {"a.png": (255, 0, 0), "b.png": (0, 0, 255), "sub/c.jpg": (200, 0, 0)}.items():
+        Image.new("RGB", (9, 7), colour).save(photos / name)
+    (photos / "d.png").write_bytes(b"no image")
+    (photos / "notes.txt").write_text("")
+    assert main(["embed", str(run), str(photos), "--out", str(tmp_path / "out")]) == 1
+    printed = capsys.readouterr()
+    assert "d.png is no whole image" in printed.err and "3 images, 3 features each" in printed.out
+    assert (tmp_path / "out/images.txt").read_text().splitlines() == ["a.png", "b.png", "sub/c.jpg"]
+    features = np.load(tmp_path / "out/features.npy")
+    np.testing.assert_allclose(features, [[1, 0, 0], [0, 0, 1], [200 / 255, 0, 0]], atol=0.01)
+    page = np.asarray(Image.open(tmp_path / "out/neighbours.png"))
+    assert page.shape == (3 * 66 - 2, 3 * 66 - 2 + 6, 3)
+    assert (page[0, 0] == (255, 0, 0)).all() and abs(page[0, 72].astype(int) - (200, 0, 0)).max() < 4  # a's is c
+    assert (page[0, 138] == (0, 0, 255)).all() and abs(page[132, 72].astype(int) - (255, 0, 0)).max() < 4  # c's is a
+
+    encoder = tmp_path / "encoder"  # a run that keeps an encoder, whose last layer is dense
+    encoder.mkdir()
+    model.save(encoder / "model.keras")
+    for name in ("preprocessing.json",):
+        shutil.copy(run / name, encoder / name)
+    (encoder / "record.json").write_text(json.dumps({"data": {"labels": []}}))
+    (photos / "d.png").unlink()
+    assert main(["embed", str(encoder), str(photos), "--out", str(tmp_path / "out")]) == 0
+    np.testing.assert_allclose(np.load(tmp_path / "out/features.npy"), features, atol=1e-6)  # eye times the mean colour
+    assert (
+        main(["embed", str(encoder), str(tmp_path / "out"), "--out", str(tmp_path / "two")]) == 0
+    )  # neighbours.png alone
+    assert main(["embed", str(encoder), str(tmp_path / "gone")]) == 2
+    assert "gone is not a folder" in capsys.readouterr().err
+    assert main(["embed", str(encoder), str(encoder)]) == 2
+    assert "encoder has no images that can be read" in capsys.readouterr().err
+
+
+def test_an_encoder_is_exported_from_uint8_images_to_features(run, tmp_path, capsys):
+    encoder = tmp_path / "encoder"
+    shutil.copytree(run, encoder)
+    (encoder / "record.json").write_text(json.dumps({"data": {"labels": []}}))
+    assert main(["export", str(encoder), str(tmp_path / "saved")]) == 0
+    saved = tf.saved_model.load(str(tmp_path / "saved"))
+    red = np.zeros((2, 9, 7, 3), "uint8")
+    red[..., 0] = 255
+    answer = saved.signatures["serving_default"](images=tf.constant(red))
+    assert set(answer) == {"features"} and answer["features"].dtype == tf.float32
+    np.testing.assert_allclose(answer["features"], [[1, 0, 0]] * 2, atol=1e-6)
+    files = [(run / name).read_bytes() for name in ("r.png", "b.jpg")]
+    by_bytes = saved.signatures["bytes"](bytes=tf.constant(files))["features"]
+    np.testing.assert_allclose(by_bytes, [[1, 0, 0], [0, 0, 1]], atol=0.01)
+    assert main(["predict", str(tmp_path / "saved"), str(run / "r.png")]) == 2
+    assert "it gives features, and no classes" in capsys.readouterr().err
+    assert main(["export", str(encoder), str(tmp_path / "one.onnx"), "--format", "onnx"]) == 2
+    assert "colours has no labels; features can be exported as a SavedModel alone" in capsys.readouterr().err

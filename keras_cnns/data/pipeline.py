@@ -37,6 +37,7 @@ class Images:
         self.arrays, self._records = arrays, records
         self.corrupt = []
         self._each, self._transforms, self._dct, self._padded = (), (), DCT["fast"], False
+        self._task = None  # and the names of the classes before it
 
     def __len__(self):
         return self.size
@@ -75,9 +76,17 @@ class Images:
         """The same images with another `mask`: function from (name, image, label)."""
         return self._copy(mask=mask)
 
+    def task(self, function, labels):
+        """The same images with labels that are made of them: a pretext task. It is the last transformation.
+
+        function: of (images, keys) on whole batches to (inputs, labels), such as those of `data.pretext`. labels: names
+            of the new classes.
+        """
+        return self._copy(_task=(function, self.labels), labels=list(labels))
+
     def originals(self):
-        """The same images without any transformation."""
-        return self._copy(_each=(), _transforms=())
+        """The same images without any transformation, and with their own labels."""
+        return self._copy(_each=(), _transforms=(), _task=None, labels=self._task[1] if self._task else self.labels)
 
     def take(self, count):
         """The first `count` images alone; only of images held in memory."""
@@ -110,6 +119,8 @@ class Images:
             item = (images, labels) if self.mask else images
             for number, function in enumerate(self._transforms):
                 item = function(item, fold(keys, 1000 + number))
+            if self._task:
+                return self._task[0](item, fold(keys, 1000 + len(self._transforms)))
             return item if self.mask else (item, labels)
 
         images = images.map(transform, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

@@ -31,6 +31,11 @@ def two_views(*functions):
     return views
 
 
+def of_one(function):
+    """A function of (images, keys) as one of one image, of any size, and its key: for `Images.each`."""
+    return lambda image, key: function(image[None], key[None])[0]
+
+
 def random_resized_crop(side, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10):
     """Cut out a patch of random area and shape and scale it to `side` x `side`, bilinear; float32 out.
 
@@ -100,8 +105,9 @@ def colour_jitter(blend, hue):
             mean = tf.reduce_mean(grey, axis=(1, 2), keepdims=True)
             other = tf.where(change == 0, 0.0, tf.where(change == 1, mean, grey))
             blended = other + tf.gather(factor, order[:, turn], batch_dims=1)[:, None, None, None] * (images - other)
-            turned = hue_shifted(images, shift)
-            images = tf.clip_by_value(tf.where(change == 3, turned, blended), 0.0, 255.0)
+            chosen = tf.where(order[:, turn] == 3)  # an image's hue is turned once, which is slow
+            turned = hue_shifted(tf.gather_nd(images, chosen), tf.gather_nd(shift, chosen))
+            images = tf.clip_by_value(tf.tensor_scatter_nd_update(blended, chosen, turned), 0.0, 255.0)
         return images
 
     return jitter

@@ -5,12 +5,24 @@ from keras_cnns.evaluation.detection import RoIAccuracy, coco_scores, voc_scores
 from keras_cnns.evaluation.generative import frechet_distance, parzen_estimate, parzen_log_likelihoods
 from keras_cnns.evaluation.instances import coco_mask_scores
 from keras_cnns.evaluation.proposals import best_overlaps, coverage, proposal_scores
+from keras_cnns.evaluation.representation import (
+    balanced_subset,
+    draw_points,
+    features_of,
+    fine_tune,
+    gallery,
+    knn_accuracy,
+    linear_probe,
+    nearest_neighbours,
+    tsne,
+)
 from keras_cnns.evaluation.segmentation import PixelAccuracy, boundary_f1, confusion_scores, segmentation_scores
 
 __all__ = [
     "PixelAccuracy",
     "RoIAccuracy",
     "at_scales",
+    "balanced_subset",
     "best_overlaps",
     "boundary_f1",
     "classification_errors",
@@ -18,10 +30,18 @@ __all__ = [
     "coco_scores",
     "confusion_scores",
     "coverage",
+    "draw_points",
+    "features_of",
+    "fine_tune",
     "frechet_distance",
+    "gallery",
+    "knn_accuracy",
+    "linear_probe",
+    "nearest_neighbours",
     "parzen_estimate",
     "parzen_log_likelihoods",
     "proposal_scores",
     "segmentation_scores",
+    "tsne",
     "voc_scores",
 ]

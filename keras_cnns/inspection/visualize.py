@@ -91,7 +91,7 @@ def load(source, images, data_dir):
     channels = model.inputs[0].shape[-1]
     if channels not in (1, 3):
         raise ValueError(f"{model.name} takes {channels} channels; only grey or RGB images can be looked at.")
-    return Subject(model, preprocessing, labels, find_images(images, channels, data_dir))
+    return Subject(model, preprocessing, labels or None, find_images(images, channels, data_dir))
 
 
 def checkpoints_of(source, model):

@@ -48,6 +48,40 @@ def test_a_jitter_of_nothing_changes_nothing():
     np.testing.assert_allclose(views.colour_jitter(0.0, 0.0)(images, keys(6)), images, atol=1e-3)
 
 
+def test_strengths_of_the_jitter_are_drawn_evenly():
+    """Seen in single pixels, each of one change: grey 50 by its brightness, pure red by its hue, which 40 % of 360
+    degrees turn at most; contrast and saturation in the means of the formula above."""
+    even = lambda values, low, high: (
+        low - 0.01 <= values.min() and values.max() <= high + 0.01 and abs(values.mean() - (low + high) / 2) < 0.02
+    )
+    grey = np.full((2000, 1, 1, 3), 50, "uint8")
+    bright = views.colour_jitter(0.8, 0.0)(grey, keys(2000)).numpy()[:, 0, 0, 0] / 50
+    assert even(bright, 0.2, 1.8) and abs(bright.std() - 1.6 / 12**0.5) < 0.02
+    red = np.broadcast_to(np.uint8([255, 0, 0]), (2000, 1, 1, 3))
+    turned = views.colour_jitter(0.0, 0.2)(red, keys(2000, 1))
+    hue = tf.image.rgb_to_hsv(turned / 255).numpy()[:, 0, 0, 0]
+    assert even((hue + 0.5) % 1 - 0.5, -0.2, 0.2) and abs(((hue + 0.5) % 1).std() - 0.4 / 12**0.5) < 0.01
+    orders = integers(keys(4800), 0, count=24).numpy()
+    assert np.bincount(orders).min() > 150 and np.bincount(orders).max() < 250  # of 200 on the average
+
+
+def test_deviations_of_the_blur_are_drawn_evenly():
+    """A single bright pixel keeps the share w0^2 of its light, w0 = 1 / (1 + 2 exp(-1 / (2 sigma^2))) in three taps."""
+    images = np.zeros((1000, 30, 3, 3), "float32")
+    images[:, 15, 1] = 1.0
+    share = views.gaussian_blur((0.5, 2.0))(images, keys(1000)).numpy()[:, 15, 1, 0]
+    sigma = np.sqrt(-0.5 / np.log((share**-0.5 - 1) / 2))
+    assert 0.499 < sigma.min() < 0.51 and 1.99 < sigma.max() < 2.001
+    assert abs(sigma.mean() - 1.25) < 0.05 and abs(sigma.std() - 1.5 / 12**0.5) < 0.03
+
+
+def test_a_photograph_of_any_size_has_views_of_one():
+    photo, key = photographs(1, 20, 31)[0], keys(1)[0]
+    ours = views.of_one(views.simclr_views(10))(photo, key)
+    assert ours.shape == (2, 10, 10, 3)
+    np.testing.assert_allclose(ours, views.simclr_views(10)(photo[None], key[None])[0], atol=1e-4)
+
+
 def test_crops_are_those_of_tensorflows_resize():
     """Of whole images, whose patch is known without the drawing."""
     images = photographs(4, 8, 8)
