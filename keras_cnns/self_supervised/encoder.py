@@ -22,3 +22,22 @@ def check_encoder(encoder):
     shapes = [tuple(each.shape) for each in (*encoder.inputs, *encoder.outputs)]
     if [len(shape) for shape in shapes] != [4, 2]:
         raise ValueError(f"{encoder.name} goes from {shapes[0]} to {shapes[1:]}; it must end in (batch, width).")
+
+
+def from_pixels(encoder):
+    """Return an encoder of images whose colours have mean 0 and deviation 1, each by itself, as one of any pixels."""
+    image = keras.Input(encoder.input_shape[1:], name="image")
+    flat = keras.layers.LayerNormalization(axis=(1, 2), center=False, scale=False, name="standardise")(image)
+    return keras.Model(image, encoder(flat), name=encoder.name)
+
+
+def maps_of(classifier, name=None):
+    """Return a classifier of this library up to its last maps: images to maps `(batch, height, width, channels)`.
+
+    Raises:
+        ValueError: a network without maps.
+    """
+    maps = [layer.output for layer in classifier.layers[1:] if len(getattr(layer.output, "shape", ())) == 4]
+    if not maps:
+        raise ValueError(f"{classifier.name} has no layer of maps.")
+    return keras.Model(classifier.inputs[0], maps[-1], name=name or f"{classifier.name}_maps")
