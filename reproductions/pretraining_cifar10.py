@@ -11,11 +11,11 @@ images go through the encoder forwards and backwards. `representations_cifar10` 
 import sys
 
 import numpy as np
-from keras_cnns.data.pretext import ANGLES, rotations
 
 from keras_cnns import moco, resnet_cifar, rotation, simclr
 from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import pad_and_crop, random_flip, subtract_mean
+from keras_cnns.data.pretext import ANGLES, rotations
 from keras_cnns.data.views import simclr_views
 from keras_cnns.layers import Preprocessing
 from keras_cnns.self_supervised import encoder_of

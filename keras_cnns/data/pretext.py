@@ -96,18 +96,17 @@ def jigsaw_puzzles(permutations, tile=64, colour_shift=2):
         sources = tf.gather(permutations, labels)  # (batch, tiles)
         colours = tf.cast(images, tf.float32)
         colours = tf.transpose(colours, [0, 3, 1, 2])
+        places = fold(keys[:, None], 1 + tf.range(count))  # a key each, (batch, tiles)
+        cells = tf.stack([sources // grid, sources % grid], axis=-1) * cell
+        begin = cells + integers(fold(places[..., None], tf.range(2)), count=cell - tile + 1)  # (batch, tiles, 2)
+        numbers = 2 + tf.reshape(tf.range(2 * channels), (channels, 2))
+        shifts = integers(fold(places[..., None, None], numbers), count=2 * colour_shift + 1) - colour_shift
+        begin = tf.clip_by_value(begin[:, :, None] + shifts, 0, np.int32(images.shape[1:3]) - tile)
+        at = begin[..., None] + tf.range(tile)  # (batch, tiles, channels, 2, tile)
         cut = []
         for place in range(count):
-            key = fold(keys, 1 + place)
-            at = []
-            for axis, cells in enumerate((sources[:, place] // grid, sources[:, place] % grid)):
-                begin = cells * cell + integers(key, axis, count=cell - tile + 1)
-                shifts = [integers(key, 2 + 2 * c + axis, count=2 * colour_shift + 1) for c in range(channels)]
-                begin = begin[:, None] + tf.stack(shifts, axis=1) - colour_shift  # (batch, channels)
-                begin = tf.clip_by_value(begin, 0, images.shape[1 + axis] - tile)
-                at.append(begin[..., None] + tf.range(tile))
-            rows = tf.gather(colours, at[0], axis=2, batch_dims=2)
-            cut.append(tf.gather(rows, at[1], axis=3, batch_dims=2))  # (batch, channels, tile, tile)
+            rows = tf.gather(colours, at[:, place, :, 0], axis=2, batch_dims=2)
+            cut.append(tf.gather(rows, at[:, place, :, 1], axis=3, batch_dims=2))  # (batch, channels, tile, tile)
         tiles = tf.transpose(tf.stack(cut, axis=1), [0, 1, 3, 4, 2])
         return standardised(tiles), tf.cast(labels, tf.int64)
 
@@ -115,10 +114,7 @@ def jigsaw_puzzles(permutations, tile=64, colour_shift=2):
 
 
 def standardised(images):
-    """Each colour of each image, `(..., height, width, channels)`, with mean 0 and deviation 1; of one level all 0.
-
-    As `keras.layers.LayerNormalization` over height and width, which an exported network has in its place.
-    """
+    """Each colour of each image, `(..., height, width, channels)`, with mean 0 and deviation 1; of one level all 0."""
     mean, variance = tf.nn.moments(images, axes=(-3, -2), keepdims=True)
     return (images - mean) * tf.math.rsqrt(variance + 1e-3)
 
@@ -214,7 +210,7 @@ def lightness_and_colours(stride=4):
 
 
 def count_colours(batches):
-    """How many pixels are nearest to each of the 313 bins, float64 `(313,)`, from batches of `lightness_and_colours`."""
+    """How many pixels are nearest to each of the 313 bins, float64 `(313,)`, of batches of `lightness_and_colours`."""
     counts = np.zeros(len(AB_BINS))
     for _, colours in batches:
         bins, _ = encode_ab(colours, neighbours=1)

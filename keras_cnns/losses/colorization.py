@@ -1,4 +1,4 @@
-"""The loss of a network that colours grey images: Zhang et al., "Colorful Image Colorization", ECCV 2016, section 2.2."""
+"""The loss of a network that colours images: Zhang et al., "Colorful Image Colorization", ECCV 2016, section 2.2."""
 
 import keras
 import numpy as np

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_cnns.arguments import check_input_shape
 from keras_cnns.classification.blocks import he_normal
 from keras_cnns.layers import BatchNormalization
+from keras_cnns.layers.lightness import Lightness
 from keras_cnns.ops.colour import AB_BINS, annealed_mean, lab_to_rgb, rgb_to_lab
 
 # Stages: filters, convolutions, stride of the last one, dilation.
@@ -85,6 +86,15 @@ def colorization_trunk(input_shape=(None, None, 1), name="colorization_trunk"):
     )(x)
     x = conv(conv(x, 256, "conv8_2"), 256, "conv8_3")
     return keras.Model(image, x, name=name)
+
+
+def colorization_encoder(model, name="colorization_encoder"):
+    """Return what a `colorization` has learnt, RGB images from 0 to 255 to features: the mean of its last maps."""
+    height, width, _ = model.input_shape[1:]
+    maps = keras.Model(model.inputs[0], model.layers[-1].input)
+    image = keras.Input((height, width, 3), name="image")
+    x = maps(Lightness(name="lightness")(image))
+    return keras.Model(image, keras.layers.GlobalAveragePooling2D(name="features")(x), name=name)
 
 
 def colorize(model, images, temperature=0.38):

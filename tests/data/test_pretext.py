@@ -167,3 +167,15 @@ def test_colours_are_counted_at_the_nearest_bin():
     counts = pretext.count_colours([(None, colours)])
     numbers = {tuple(AB_BINS[number].astype(int)): counts[number] for number in np.flatnonzero(counts)}
     assert numbers == {(0, 0): 2, (30, 30): 1}
+
+
+def test_a_resumed_epoch_has_the_same_puzzles():
+    task = pretext.jigsaw_puzzles(pretext.permutation_set(5, tiles=4), tile=12)
+    images = digits("train").take(12).task(task, range(5))
+    order = {"seed": 3, "epoch": 2, "shuffle": True}
+    whole = list(images.batches(4, **order))
+    ((tiles, labels),) = images.batches(4, skip=2, count=1, **order)
+    np.testing.assert_array_equal(tiles, whole[2][0])
+    np.testing.assert_array_equal(labels, whole[2][1])
+    other = next(iter(images.batches(4, **{**order, "epoch": 3})))
+    assert np.abs(other[0] - whole[0][0]).max() > 1

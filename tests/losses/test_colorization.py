@@ -9,7 +9,7 @@ from keras_cnns.ops.colour import AB_BINS
 
 
 def bin_of(a, b):
-    return int(np.flatnonzero((AB_BINS == (a, b)).all(axis=1))[0])
+    return int(np.flatnonzero(((a, b) == AB_BINS).all(axis=1))[0])
 
 
 def test_the_loss_is_the_cross_entropy_with_the_five_nearest_bins():

@@ -45,7 +45,7 @@ def test_colours_are_shared_among_the_five_nearest_bins():
 
 def test_the_annealed_mean_goes_from_the_mean_to_the_mode():
     logits = np.full((1, 313), -50, "float32")
-    one, other = (int(np.flatnonzero((AB_BINS == each).all(axis=1))[0]) for each in ((0, 0), (50, -20)))
+    one, other = (int(np.flatnonzero((each == AB_BINS).all(axis=1))[0]) for each in ((0, 0), (50, -20)))
     logits[0, [one, other]] = np.log([0.25, 0.75])
     np.testing.assert_allclose(annealed_mean(logits, 1.0), [[37.5, -15]], rtol=1e-4)
     np.testing.assert_allclose(annealed_mean(logits, 0.01), [[50, -20]], rtol=1e-4)

@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_cnns
+from keras_cnns.evaluation import classification_errors
 from keras_cnns.self_supervised import (
     colorization,
     colorize,
@@ -137,3 +139,12 @@ def test_what_cannot_be_built_is_told():
     ):
         with pytest.raises(ValueError, match=sentence):
             build()
+
+
+def test_tiles_are_tested_as_one_example_and_not_as_crops():
+    model = context_prediction(small_encoder(), width=8)
+    pairs = np.random.default_rng(0).normal(size=(6, 2, 8, 8, 1)).astype("float32")
+    right = np.argmax(model(pairs), axis=-1)
+    labels = np.where(np.arange(6) < 4, right, (right + 1) % 8)
+    figures = classification_errors(model, tf.data.Dataset.from_tensor_slices((pairs, labels)).batch(4))
+    assert figures["top1_error"] == pytest.approx(100 * 2 / 6) and figures["images"] == 6
