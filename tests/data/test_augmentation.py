@@ -254,7 +254,7 @@ def test_exposure_by_hand():
 
 
 def test_a_patch_of_an_image_of_so_many_pixels():
-    """A ramp of 100x200 scaled to 5,000 pixels, 50x100, climbs by 2 from pixel to pixel; less than 40x40 it never is."""
+    """A ramp of 100x200 scaled to 5,000 pixels, 50x100, climbs by 2 a pixel; it never has less than 40x40."""
     rows = np.repeat(np.arange(100, dtype="uint8")[:, None, None], 200, axis=1)
     cut = augmentation.random_pixels_crop(5_000, 5_001, 40)
     for number in range(8):
