@@ -35,12 +35,14 @@ from keras_cnns.detection import fast_rcnn, faster_rcnn, mask_rcnn, rcnn, sppnet
 from keras_cnns.export import export
 from keras_cnns.generative import dcgan_discriminator, dcgan_generator, gan_discriminator, gan_generator
 from keras_cnns.segmentation import deconvnet, fcn8s, fcn16s, fcn32s, segnet, segnet_basic
-from keras_cnns.self_supervised import moco, rotation, simclr
+from keras_cnns.self_supervised import colorization, context_prediction, jigsaw, moco, rotation, simclr
 from keras_cnns.version import __version__ as __version__
 from keras_cnns.weights import load_keras_applications, load_layers, load_torchvision
 
 __all__ = [
     "alexnet",
+    "colorization",
+    "context_prediction",
     "dcgan_discriminator",
     "dcgan_generator",
     "deconvnet",
@@ -59,6 +61,7 @@ __all__ = [
     "gan_discriminator",
     "gan_generator",
     "googlenet",
+    "jigsaw",
     "load_keras_applications",
     "load_layers",
     "load_torchvision",
@@ -91,7 +94,8 @@ __all__ = [
 ]
 
 # Public names that are no networks of their own, or learn something without labels with one that they are given.
-FUNCTIONS = ("export", "load_keras_applications", "load_layers", "load_torchvision", "moco", "simclr", "rotation")
+FUNCTIONS = ("export", "load_keras_applications", "load_layers", "load_torchvision")
+FUNCTIONS += ("colorization", "context_prediction", "jigsaw", "moco", "rotation", "simclr")
 
 
 def builders():

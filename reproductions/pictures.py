@@ -10,6 +10,7 @@ from keras_cnns.detection import detect, draw_boxes
 from keras_cnns.files import whole
 from keras_cnns.ops import label_maps
 from keras_cnns.segmentation.palette import palette
+from keras_cnns.self_supervised import colorize
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -87,6 +88,19 @@ def some_with_masks(images, count):
     for (photo, _), (image, mask) in zip(originals, given, strict=True):
         mask = tf.image.resize(mask[..., None], photo.shape[1:3], "nearest")[0, ..., 0]
         yield photo[0].numpy(), mask.numpy(), image
+
+
+def save_colours(model, images, folder, count=6):
+    """Write test images as PNG files, and `examples.png`: each of them, grey, and in the colours the network gives."""
+    folder.mkdir(exist_ok=True)
+    stride, rows = max(len(images) // count, 1), []
+    for number, (photo, _) in enumerate(images.batches(1).shard(stride, 0).take(count)):
+        photo = np.uint8(np.clip(np.round(photo), 0, 255))
+        with whole(folder / f"{number}.png") as part:
+            part.write_bytes(tf.io.encode_png(photo[0]).numpy())
+        grey = np.asarray(Image.fromarray(photo[0]).convert("L").convert("RGB"))
+        rows.append([Image.fromarray(each) for each in (photo[0], grey, colorize(model, photo)[0])])
+    save_page(rows, folder / "examples.png")
 
 
 def save_detections(model, images, folder, preprocessing, count=6):

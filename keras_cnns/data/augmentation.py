@@ -79,6 +79,20 @@ def random_scaled_crop(low, high, side):
     return Cut(part)
 
 
+def random_pixels_crop(low, high, side):
+    """A random `side` x `side` patch of an image scaled to a number of pixels drawn from low..high, the rest neither
+    decoded nor scaled: Doersch et al., ICCV 2015, section 3.1. uint8 out. No side is scaled to less than `side`."""
+
+    def part(shape, key):
+        sides = tf.cast(shape, tf.float32)
+        scale = tf.sqrt(uniform(key, 0, float(low), float(high)) / tf.reduce_prod(sides))
+        size = tf.maximum(tf.cast(tf.round(tf.maximum(scale, side / tf.reduce_min(sides)) * sides), tf.int32), side)
+        room = size - side + 1
+        return part_of_scaled(shape, size, [integers(key, 1 + axis, count=room[axis]) for axis in (0, 1)], side)
+
+    return Cut(part)
+
+
 def scaled_size(shape, side):
     """The (height, width) of an image whose shorter side is scaled to `side` pixels."""
     scale = side / tf.reduce_min(shape)

@@ -1,6 +1,7 @@
 """What the papers measure."""
 
 from keras_cnns.evaluation.classification import at_scales, classification_errors
+from keras_cnns.evaluation.colorization import colour_scores
 from keras_cnns.evaluation.detection import RoIAccuracy, coco_scores, voc_scores
 from keras_cnns.evaluation.generative import frechet_distance, parzen_estimate, parzen_log_likelihoods
 from keras_cnns.evaluation.instances import coco_mask_scores
@@ -28,6 +29,7 @@ __all__ = [
     "classification_errors",
     "coco_mask_scores",
     "coco_scores",
+    "colour_scores",
     "confusion_scores",
     "coverage",
     "draw_points",

@@ -36,8 +36,10 @@ def classification_errors(model, batches, strategy=None):
 def counting_step(model, strategy):
     """A function from one global batch to (summed loss, right, right among five, images)."""
 
+    several = getattr(model, "inputs", None) and len(model.inputs[0].shape) == 5  # a jigsaw puzzle's tiles are no crops
+
     def log_probabilities(images):  # (batch, crops, classes)
-        crops = images.shape[1] if images.shape.rank == 5 else 1
+        crops = images.shape[1] if images.shape.rank == 5 and not several else 1
         if crops > 1:
             shape = images.shape[2:]
             images = tf.ensure_shape(tf.reshape(images, [-1, *tf.unstack(tf.shape(images)[2:])]), (None, *shape))

@@ -1,5 +1,6 @@
 """What the papers minimise, where Keras has it not."""
 
+from keras_cnns.losses.colorization import ColourCrossEntropy, rebalancing_weights
 from keras_cnns.losses.contrastive import info_nce, nt_xent
 from keras_cnns.losses.detection import RoICrossEntropy, RoISmoothL1, smooth_l1
 from keras_cnns.losses.gan import (
@@ -14,6 +15,7 @@ from keras_cnns.losses.segmentation import PixelCrossEntropy
 from keras_cnns.losses.yolo import YOLOLoss
 
 __all__ = [
+    "ColourCrossEntropy",
     "PixelCrossEntropy",
     "RoICrossEntropy",
     "RoISmoothL1",
@@ -25,6 +27,7 @@ __all__ = [
     "minimax_value",
     "non_saturating_generator_loss",
     "nt_xent",
+    "rebalancing_weights",
     "rpn_loss",
     "smooth_l1",
 ]

@@ -7,7 +7,7 @@ from keras_cnns.training.checkpoint import Checkpoints
 from keras_cnns.training.constraints import MaxRMS, limit_filters
 from keras_cnns.training.lars import LARS
 from keras_cnns.training.loop import train
-from keras_cnns.training.optimizers import SGD
+from keras_cnns.training.optimizers import SGD, Adam
 from keras_cnns.training.population import population_statistics
 from keras_cnns.training.schedules import plateaus, step_decay
 from keras_cnns.training.strategy import JIT_COMPILE, agree, is_chief, mirrored, strategy_here, workers
@@ -16,6 +16,7 @@ __all__ = [
     "JIT_COMPILE",
     "LARS",
     "SGD",
+    "Adam",
     "AdversarialModel",
     "Checkpoints",
     "MaxRMS",

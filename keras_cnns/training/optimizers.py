@@ -62,6 +62,34 @@ class SGD(keras.optimizers.SGD):
         return config
 
 
+@keras.saving.register_keras_serializable(package="keras_cnns")
+class Adam(keras.optimizers.Adam):
+    """Adam with weight decay inside the gradient, g + l2 * w, as Caffe computes it; Keras's own acts outside.
+
+    Args:
+        learning_rate, beta_1, beta_2: as in `keras.optimizers.Adam`.
+        l2: the "weight decay", of all variables.
+
+    Raises:
+        ValueError: `weight_decay` is given.
+    """
+
+    def __init__(self, learning_rate, beta_1=0.9, beta_2=0.999, l2=0.0, name="adam", **kwargs):
+        if kwargs.get("weight_decay"):
+            raise ValueError(f"weight_decay is {kwargs['weight_decay']}; Caffe's decay is l2, inside the gradient.")
+        super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, name=name, **kwargs)
+        self.l2 = l2
+
+    def update_step(self, gradient, variable, learning_rate):
+        decay = self.l2 * tf.cast(tf.convert_to_tensor(variable), gradient.dtype)
+        super().update_step(gradient + decay, variable, learning_rate)
+
+    def get_config(self):
+        config = {**super().get_config(), "l2": self.l2}
+        del config["weight_decay"]
+        return config
+
+
 def resource(variable):
     """The handle of a variable's copy on this device."""
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle

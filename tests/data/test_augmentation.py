@@ -251,3 +251,14 @@ def test_exposure_by_hand():
     np.testing.assert_allclose(colours[:, 1], colours[:, 2], rtol=1e-4)
     saturation = 1 - colours[:, 1] / colours[:, 0]  # of [150, 75, 75] one half
     assert 1 / 3 - 0.01 <= saturation.min() < 0.4 and 0.65 < saturation.max() <= 0.7501
+
+
+def test_a_patch_of_an_image_of_so_many_pixels():
+    """A ramp of 100x200 scaled to 5,000 pixels, 50x100, climbs by 2 a pixel; it never has less than 40x40."""
+    rows = np.repeat(np.arange(100, dtype="uint8")[:, None, None], 200, axis=1)
+    cut = augmentation.random_pixels_crop(5_000, 5_001, 40)
+    for number in range(8):
+        patch = cut(rows, example_keys(0, 0, number)).numpy()[..., 0].astype("float64")
+        assert patch.shape == (40, 40) and np.diff(patch, axis=0).mean() == pytest.approx(2, abs=0.05)
+    smallest = augmentation.random_pixels_crop(100, 101, 40)(rows, example_keys(0, 0, 0)).numpy()[..., 0]
+    assert np.diff(smallest.astype("float64"), axis=0).mean() == pytest.approx(2.5, abs=0.05)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_cnns.training import SGD, step_decay
+from keras_cnns.training import SGD, Adam, step_decay
 
 
 def by_hand(w, gradients, rates, momentum, l2):
@@ -98,3 +98,20 @@ def test_step_decay_drops_where_it_says():
     schedule = step_decay(0.1, at=(32_000, 48_000), warm_up=(0.01, 400))
     rates = [float(schedule(step)) for step in (0, 399, 400, 31_999, 32_000, 47_999, 48_000, 63_999)]
     np.testing.assert_allclose(rates, [0.01, 0.01, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rtol=1e-6)
+
+
+def test_adams_decay_is_inside_the_gradient():
+    """Two steps of Kingma & Ba's algorithm 1 with g + l2 w for g."""
+    variable = keras.Variable(np.array([1.0, -2.0], "float32"))
+    optimizer = Adam(0.1, beta_1=0.9, beta_2=0.99, l2=0.5)
+    w, m, v = np.array([1.0, -2.0]), 0.0, 0.0
+    for step, gradient in enumerate(([0.3, 0.1], [-0.2, 0.4]), start=1):
+        optimizer.apply([tf.constant(gradient)], [variable])
+        g = np.array(gradient) + 0.5 * w
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
+        w = w - 0.1 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.99**step)) + 1e-7)
+    np.testing.assert_allclose(variable.numpy(), w, rtol=1e-4)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert again.l2 == 0.5
+    with pytest.raises(ValueError, match="decay is l2, inside the gradient"):
+        Adam(0.1, weight_decay=0.1)
