@@ -33,7 +33,14 @@ from keras_cnns.classification import (
 )
 from keras_cnns.detection import fast_rcnn, faster_rcnn, mask_rcnn, rcnn, sppnet, sppnet_detector, yolo, yolo_classifier
 from keras_cnns.export import export
-from keras_cnns.generative import dcgan_discriminator, dcgan_generator, gan_discriminator, gan_generator
+from keras_cnns.generative import (
+    dcgan_discriminator,
+    dcgan_generator,
+    dissect,
+    gan_discriminator,
+    gan_generator,
+    invert,
+)
 from keras_cnns.segmentation import deconvnet, fcn8s, fcn16s, fcn32s, segnet, segnet_basic
 from keras_cnns.self_supervised import moco, simclr
 from keras_cnns.version import __version__ as __version__
@@ -50,6 +57,7 @@ __all__ = [
     "densenet201",
     "densenet264",
     "densenet_cifar",
+    "dissect",
     "export",
     "fast_rcnn",
     "faster_rcnn",
@@ -59,6 +67,7 @@ __all__ = [
     "gan_discriminator",
     "gan_generator",
     "googlenet",
+    "invert",
     "load_keras_applications",
     "load_layers",
     "load_torchvision",
@@ -90,7 +99,16 @@ __all__ = [
 ]
 
 # Public names that build no network of their own: the last two train one that they are given.
-FUNCTIONS = ("export", "load_keras_applications", "load_layers", "load_torchvision", "moco", "simclr")
+FUNCTIONS = (
+    "dissect",
+    "export",
+    "invert",
+    "load_keras_applications",
+    "load_layers",
+    "load_torchvision",
+    "moco",
+    "simclr",
+)
 
 
 def builders():

@@ -64,6 +64,4 @@ def pair_discriminator(discriminator, classes=10):
 def check_channels(network, images, classes):
     channels = images.shape[-1]
     if not 0 < classes < channels:
-        raise ValueError(
-            f"{network.name} has {channels} channels; with {classes} classes at least {classes + 1} are needed."
-        )
+        raise ValueError(f"{network.name} has {channels} channels; {classes} classes need at least {classes + 1}.")

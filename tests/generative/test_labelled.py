@@ -92,11 +92,9 @@ def test_what_has_no_room_for_labels_is_told():
     generator, discriminator = dcgan_generator(channels=3, **SMALL), dcgan_discriminator(channels=3, **SMALL)
     with pytest.raises(ValueError, match="classes is 100; dcgan_generator's z of 100 has room for 1 to 99"):
         conditional_generator(generator, 100)
-    with pytest.raises(ValueError, match="dcgan_generator has 3 channels; with 10 classes at least 11 are needed"):
+    with pytest.raises(ValueError, match="dcgan_generator has 3 channels; 10 classes need at least 11"):
         joint_generator(generator)
     with pytest.raises(ValueError, match="dcgan_discriminator has 3 channels"):
         pair_discriminator(discriminator)
-    with pytest.raises(
-        ValueError, match=r"makes images of \(32, 32, 1\) and \(10,\); the discriminator takes \(32, 32"
-    ):
+    with pytest.raises(ValueError, match=r"images of \(32, 32, 1\) and \(10,\); the discriminator takes \(32, 32"):
         AdversarialModel(joint_generator(dcgan_generator(channels=11, **SMALL)), dcgan_discriminator(**SMALL))
