@@ -2,5 +2,14 @@
 
 from keras_cnns.generative.dcgan import dcgan_discriminator, dcgan_generator
 from keras_cnns.generative.gan import gan_discriminator, gan_generator
+from keras_cnns.generative.sampling import latents_between, random_latents, sample
 
-__all__ = ["dcgan_discriminator", "dcgan_generator", "gan_discriminator", "gan_generator"]
+__all__ = [
+    "dcgan_discriminator",
+    "dcgan_generator",
+    "gan_discriminator",
+    "gan_generator",
+    "latents_between",
+    "random_latents",
+    "sample",
+]
