@@ -5,6 +5,7 @@ from keras_cnns.generative.dissection import causal_effect, dissect, intervene, 
 from keras_cnns.generative.gan import gan_discriminator, gan_generator
 from keras_cnns.generative.inversion import interpolate, invert, latent_encoder, train_encoder
 from keras_cnns.generative.labelled import conditional_generator, joint_generator, pair_discriminator
+from keras_cnns.generative.sampling import latents_between, random_latents, sample
 
 __all__ = [
     "causal_effect",
@@ -19,8 +20,11 @@ __all__ = [
     "invert",
     "joint_generator",
     "latent_encoder",
+    "latents_between",
     "optimise_units",
     "pair_discriminator",
     "presence",
+    "random_latents",
+    "sample",
     "train_encoder",
 ]

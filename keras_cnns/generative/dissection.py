@@ -1,4 +1,4 @@
-"""GAN Dissection: Bau et al., "GAN Dissection: Visualizing and Understanding Generative Adversarial Networks", ICLR 2019.
+"""Bau et al., "GAN Dissection: Visualizing and Understanding Generative Adversarial Networks", ICLR 2019.
 
     found = dissect(generator, "relu3", garment_parts, z)
     print(found.table())
@@ -50,7 +50,7 @@ class Dissection(NamedTuple):
 
 
 def dissect(generator, layer, concepts, z, threshold="quality"):
-    """Return the `Dissection` of a generator's layer: each unit's map, upsampled and thresholded, against concept masks.
+    """Return the `Dissection` of a generator's layer: each unit's upsampled, thresholded map against concept masks.
 
     Thresholds are chosen on the images of the first half of z, the figures are those of the second half. With progress.
 

@@ -1,14 +1,15 @@
 """GAN inversion: a z whose image comes near a given one, found by optimisation, by an encoder, or by both; and then the
-generator itself adapted to the image. Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold" (iGAN),
-ECCV 2016; Bau et al., "Semantic Photo Manipulation with a Generative Image Prior", SIGGRAPH 2019, for the last.
+generator itself adapted to the image.
+
+Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold" (iGAN), ECCV 2016; for the adapted generator
+Bau et al., "Semantic Photo Manipulation with a Generative Image Prior", SIGGRAPH 2019.
 
     found = invert(generator, images, encoder=encoder, adapt_steps=100)
     between = interpolate(found.generator, found.z[0], found.z[1])
     edited = intervene(found.generator, "relu3", found.z, units)  # of `dissection`
 
 Deviations: Adam, whose rate falls along a cosine, where iGAN has L-BFGS; the features are those of the network that the
-caller gives, in iGAN AlexNet's conv4. The adapted generator has all its weights moved, where Bau et al. perturb its last
-layers.
+caller gives, in iGAN AlexNet's conv4. All weights of the adapted generator move, where Bau et al. perturb its last layers.
 """
 
 import itertools
@@ -20,6 +21,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from keras_cnns.arguments import check_count
+from keras_cnns.generative.sampling import random_latents
 
 FEATURES = 0.002  # iGAN's weight of the distance in features
 Z_RATE, WEIGHT_RATE = 0.05, 1e-3  # Adam's
@@ -63,7 +65,7 @@ def invert(generator, images, encoder=None, steps=500, adapt_steps=0, features=N
     images = check_images(generator, images)
     if min(steps, adapt_steps) < 0:
         raise ValueError(f"steps are {steps} and adapt_steps {adapt_steps}; they must be at least 0.")
-    random = np.random.default_rng(seed).uniform(-1, 1, (len(images), latent)).astype("float32")
+    random = random_latents(len(images), latent, seed)
     random_errors = pixel_errors(generator(random, training=False), images).numpy()
     start = random if encoder is None else encoder(images, training=False).numpy()
     z = tf.constant(start)

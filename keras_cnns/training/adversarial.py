@@ -1,6 +1,7 @@
 """The training of a generator against a discriminator: Goodfellow et al., NIPS 2014, algorithm 1."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_cnns.losses.gan import discriminator_loss, minimax_value, non_saturating_generator_loss
@@ -26,7 +27,7 @@ class AdversarialModel(keras.Model):
         seed: of z.
 
     Raises:
-        ValueError: k below 1, or images that the discriminator does not take.
+        ValueError: k below 1, images that the discriminator does not take, or, of `compile`, float16 arithmetic.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class AdversarialModel(keras.Model):
         self.built = True
 
     def compile(self, generator_optimizer, discriminator_optimizer):
+        if self.dtype_policy.name == "mixed_float16":
+            raise ValueError("the precision is float16; it must be float32 or bfloat16: these losses are not scaled.")
         super().compile(optimizer=discriminator_optimizer, jit_compile=False)
         self.generator_optimizer = generator_optimizer
         generator_optimizer.build(self.generator.trainable_variables)
@@ -108,8 +111,44 @@ class AdversarialModel(keras.Model):
         self.trackers["loss"].update_state(loss)
         return self.get_metrics_result()
 
+    def figures(self, batches):
+        """Return how the game stands on images that it was not trained on: a dict of `loss`, `value`, `real`, `fake`.
+
+        They are the training's metrics, on z that no step has seen. As in a step, batch normalisation has the batch's
+        statistics and dropout leaves out; but nothing moves, and a resumed run is not changed by the test.
+
+        batches: a `tf.data.Dataset` of (images, labels), without k minibatches for one.
+
+        Raises:
+            ValueError: there are no images.
+        """
+        sums, count = np.zeros(4), 0
+        for number, (images, _) in enumerate(batches):
+            size = len(images)
+            z = tf.random.stateless_uniform((size, self.generator.input_shape[-1]), (self.seed, -1 - number), -1.0, 1.0)
+            real, fake = (as_trained(self.discriminator, each) for each in (images, as_trained(self.generator, z)))
+            scores = [self.generator_loss(fake), minimax_value(real, fake), *map(mean_sigmoid, (real, fake))]
+            sums += size * np.array([float(each) for each in scores])
+            count += size
+        if not count:
+            raise ValueError("there are no images to test on.")
+        return dict(zip(("loss", "value", "real", "fake"), map(float, sums / count), strict=True))
+
     def descend(self, optimizer, tape, loss, variables):
         """Apply the gradient of the mean over all replicas' losses: an optimizer adds the replicas' up."""
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         optimizer.apply([each / replicas for each in gradients], variables)
+
+
+def mean_sigmoid(logits):
+    return tf.reduce_mean(tf.sigmoid(logits))
+
+
+def as_trained(network, inputs):
+    """What a network gives while it is trained; its statistics and its dropout's seeds stay as they are."""
+    variables = [
+        [tf.convert_to_tensor(each) for each in part]
+        for part in (network.trainable_variables, network.non_trainable_variables)
+    ]
+    return network.stateless_call(*variables, inputs, training=True)[0]

@@ -166,7 +166,7 @@ def test_the_concepts_of_a_network_that_labels_pixels():
     images = np.linspace(-1, 1, 16, dtype="float32").reshape(1, 4, 4, 1)
     masks = segmented(network, ["light", "other"], lambda images: images + 0.5)(images)
     np.testing.assert_allclose(masks["light"], 1 / (1 + np.exp(-4 * (images[..., 0] + 0.5))), rtol=1e-5)
-    with pytest.raises(ValueError, match="there are 3 labels; .* has 2 classes"):
+    with pytest.raises(ValueError, match=r"there are 3 labels; .* has 2 classes"):
         segmented(network, "abc", lambda images: images)
 
 

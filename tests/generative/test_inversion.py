@@ -4,7 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from keras_cnns.generative import dcgan_discriminator, dcgan_generator, gan_discriminator, intervene, invert
+from keras_cnns.generative import (
+    dcgan_discriminator,
+    dcgan_generator,
+    gan_discriminator,
+    intervene,
+    invert,
+    random_latents,
+)
 from keras_cnns.generative.inversion import interpolate, latent_encoder, train_encoder
 
 SMALL = {"size": 32, "base_filters": 4, "kernel_size": 4, "channels": 1}
@@ -31,7 +38,7 @@ def test_a_linear_generators_z_is_that_of_least_squares():
     np.testing.assert_allclose(found.z, z.T, atol=1e-3)
     np.testing.assert_allclose(found.errors, squares / 16, rtol=1e-3)
     np.testing.assert_allclose(found.images.reshape(5, 16), z.T @ MATRIX, atol=1e-3)
-    random = np.random.default_rng(0).uniform(-1, 1, (5, 3))  # seed 0
+    random = random_latents(5, 3, seed=0)
     np.testing.assert_allclose(found.random_errors, ((random @ MATRIX - flat) ** 2).mean(axis=1), rtol=1e-4)
 
 
