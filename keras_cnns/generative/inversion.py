@@ -9,7 +9,7 @@ Bau et al., "Semantic Photo Manipulation with a Generative Image Prior", SIGGRAP
     edited = intervene(found.generator, "relu3", found.z, units)  # of `dissection`
 
 Deviations: Adam, whose rate falls along a cosine, where iGAN has L-BFGS; the features are those of the network that the
-caller gives, in iGAN AlexNet's conv4. All weights of the adapted generator move, where Bau et al. perturb its last layers.
+caller gives, in iGAN AlexNet's conv4. All weights of the adapted generator move; Bau et al. perturb its last layers.
 """
 
 import itertools
