@@ -9,6 +9,7 @@ from sklearn.metrics import mutual_info_score
 from keras_cnns.generative import causal_effect, dissect, intervene, optimise_units, presence
 from keras_cnns.generative.concepts import colour_classes, garment_parts, segmented, stroke_regions
 from keras_cnns.generative.dissection import information_quality
+from keras_cnns.generative.dissection_figures import before_and_after, unit_gallery
 
 NUMBERS = np.arange(1.0, 17).reshape(4, 4)  # 1 to 4 in the first row, 13 to 16 in the last
 
@@ -209,3 +210,20 @@ Z = np.zeros((2, 16), "float32")
 def test_what_it_cannot_do_is_told(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call(of_maps())
+
+
+def test_the_pictures_show_what_is_active_and_what_changed():
+    generator = of_maps(2, [1, 1])
+    z = z_of(*[[NUMBERS / 8 - 1.125, 0 * NUMBERS + 0.5]] * 4)  # from -1 to 0.875, and a half everywhere
+    found = dissect(generator, "maps", fixed(row=row), z)
+    (axes,) = unit_gallery(generator, "maps", found, z, [(0, "row", found.iou[0, 0])], count=2).axes
+    shown, bright = axes.images[0].get_array(), np.clip(NUMBERS / 16 + 0.1875, 0, 1)
+    expected = np.concatenate([bright * np.where(row > 0, 1, 0.3), np.ones((4, 1))], axis=1)
+    np.testing.assert_allclose(shown[..., 0], np.tile(expected, 2), atol=1e-6)
+    rows = before_and_after(generator, "maps", z[:1], [("without", [1], 0.0)]).axes
+    before, after, difference = (each.images[0].get_array()[:, :4, 0] for each in rows)
+    np.testing.assert_allclose(before, bright, atol=1e-6)
+    np.testing.assert_allclose(after, np.clip(NUMBERS / 16 - 0.0625, 0, 1), atol=1e-6)
+    np.testing.assert_allclose(difference, 0.375)  # darker by a half of -1 to 1's two
+    with pytest.raises(ValueError, match="there is no row to draw"):
+        unit_gallery(generator, "maps", found, z, [])
