@@ -66,21 +66,23 @@ def optimised(generator, layer, found, z, held_out, seed, steps):
     return {"concept": concept, "units": sets[0].tolist(), "effect": ours, "effect_at_random": at_random}
 
 
+def standard_error(values):
+    return values.std(ddof=1) / np.sqrt(len(values))
+
+
 def claims(runs):
     """The rules: over all units found, and of the optimised sets."""
     rows = []
     for name in LAYERS:
         of_layer = [run for run in runs if run["name"] == name]
         if all(len(run["units"]) > 1 for run in of_layer):
-            pairs = [np.array([(row["removed"], row["removed_at_random"]) for row in run["units"]]) for run in of_layer]
-            more = [float(each.mean()) for each in (pair[:, 0] - pair[:, 1] for pair in pairs)]
-            errors = [float((pair[:, 0] - pair[:, 1]).std(ddof=1) / np.sqrt(len(pair))) for pair in pairs]
+            more = [np.array([row["removed"] - row["removed_at_random"] for row in run["units"]]) for run in of_layer]
+            means, errors = ([float(f(each)) for each in more] for f in (np.mean, standard_error))
             statement = f"{name}: ablating a unit found removes more of its concept than a random unit: share, mean"
-            row = decided(
-                "N4", statement, list(zip(more, errors, strict=True)), "", lambda each: each[0] > ERRORS * each[1]
-            )
-            row["ours"] = ", ".join(f"{mean:.3f} ± {error:.3f}" for mean, error in zip(more, errors, strict=True))
-            rows.append({**row, "rule": f"over {ERRORS:g} standard errors, in each seed"})
+            ratios = np.divide(means, errors)
+            row = decided("N4", statement, ratios, f"over {ERRORS:g} standard errors", lambda ratio: ratio > ERRORS)
+            ours = ", ".join(f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True))
+            rows.append({**row, "ours": ours})
         sets = [run["set"] for run in of_layer]
         if all(sets):
             differences = [each["effect"] - each["effect_at_random"] for each in sets]

@@ -12,6 +12,7 @@ import sys
 
 import keras
 import numpy as np
+import tensorflow as tf
 from matplotlib import pyplot as plt
 
 from keras_cnns import dcgan_discriminator, dcgan_generator
@@ -60,11 +61,15 @@ def samples(generator, kind, count, seed):
     """Images, and the labels that they were asked for or came with; None of an unconditional generator."""
     z = random_latents(count, generator.inputs[0].shape[-1], seed)
     labels = np.arange(count) % CLASSES
-    inputs = [z, np.eye(CLASSES, dtype="float32")[labels]] if kind == "conditional" else z
-    made = generator.predict(inputs, batch_size=250, verbose=0)
-    if kind == "joint":
-        return made[0], made[1].argmax(axis=1)
-    return made, labels if kind == "conditional" else None
+    inputs = [z, np.eye(CLASSES, dtype="float32")[labels]] if kind == "conditional" else [z]
+    parts = []
+    for start in range(0, count, 250):
+        part = [tf.constant(each[start : start + 250]) for each in inputs]
+        parts.append(tf.nest.flatten(generator(part if len(part) > 1 else part[0], training=False)))
+    images, *own = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if own:  # a joint one's
+        labels = own[0].argmax(axis=1)
+    return images, None if kind == "unconditional" else labels
 
 
 def claims(runs):
