@@ -33,7 +33,14 @@ from keras_cnns.classification import (
 )
 from keras_cnns.detection import fast_rcnn, faster_rcnn, mask_rcnn, rcnn, sppnet, sppnet_detector, yolo, yolo_classifier
 from keras_cnns.export import export
-from keras_cnns.generative import dcgan_discriminator, dcgan_generator, gan_discriminator, gan_generator
+from keras_cnns.generative import (
+    dcgan_discriminator,
+    dcgan_generator,
+    dissect,
+    gan_discriminator,
+    gan_generator,
+    invert,
+)
 from keras_cnns.segmentation import deconvnet, fcn8s, fcn16s, fcn32s, segnet, segnet_basic
 from keras_cnns.self_supervised import colorization, context_prediction, jigsaw, moco, rotation, simclr
 from keras_cnns.version import __version__ as __version__
@@ -52,6 +59,7 @@ __all__ = [
     "densenet201",
     "densenet264",
     "densenet_cifar",
+    "dissect",
     "export",
     "fast_rcnn",
     "faster_rcnn",
@@ -61,6 +69,7 @@ __all__ = [
     "gan_discriminator",
     "gan_generator",
     "googlenet",
+    "invert",
     "jigsaw",
     "load_keras_applications",
     "load_layers",
@@ -94,7 +103,7 @@ __all__ = [
 ]
 
 # Public names that are no networks of their own, or learn something without labels with one that they are given.
-FUNCTIONS = ("export", "load_keras_applications", "load_layers", "load_torchvision")
+FUNCTIONS = ("dissect", "export", "invert", "load_keras_applications", "load_layers", "load_torchvision")
 FUNCTIONS += ("colorization", "context_prediction", "jigsaw", "moco", "rotation", "simclr")
 
 

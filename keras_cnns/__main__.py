@@ -14,15 +14,18 @@ from PIL import Image
 from tqdm import tqdm
 
 import keras_cnns
+from keras_cnns.arguments import check_count, latent_size
 from keras_cnns.detection import detect as find_objects
 from keras_cnns.detection import draw_boxes, draw_masks
 from keras_cnns.detection.detect import check_detector
 from keras_cnns.evaluation import gallery, nearest_neighbours
 from keras_cnns.export import load_source
 from keras_cnns.files import whole
+from keras_cnns.generative import random_latents, sample
 from keras_cnns.inspection import diagram, layer_table, measured_receptive_field, receptive_field
 from keras_cnns.inspection.paper_table import cell, compare, find_table, paper_rows, paper_tables, parse_call
 from keras_cnns.inspection.receptive_field import receptive_fields
+from keras_cnns.inspection.tiles import save_grid
 from keras_cnns.inspection.visualize import FIGURES, visualize
 from keras_cnns.layers.preprocessing import pixels_of
 from keras_cnns.segmentation import segment as label_pixels
@@ -99,6 +102,14 @@ def main(arguments=None):
     command.add_argument("folder", type=Path, help="the photographs, in folders within it too")
     command.add_argument("--out", type=Path, default=Path("embed"), help="the folder to write (default: embed)")
     command.set_defaults(run=embed)
+
+    command = commands.add_parser("sample", help="images that a trained generator makes, as one picture of them")
+    command.add_argument("source", help="a reproduction's folder, of a GAN")
+    command.add_argument("--n", type=int, default=64, help="how many (default: 64)")
+    command.add_argument("--seed", type=int, default=0, help="of z: the same images again (default: 0)")
+    command.add_argument("--out", type=Path, default=Path("samples.png"), help="the picture (default: samples.png)")
+    command.add_argument("--single", metavar="FOLDER", type=Path, help="also each image by itself, 0.png and on")
+    command.set_defaults(run=draw_samples)
 
     options = parser.parse_args(arguments)
     try:
@@ -345,6 +356,23 @@ def embed(options):
             Image.fromarray(gallery(tiles[queries], tiles[np.stack(others)])).save(part)
         print(options.out / "neighbours.png")
     return int(len(names) < len(paths))
+
+
+def draw_samples(options):
+    check_count("--n", options.n)
+    generator, preprocessing, _ = load_source(options.source)
+    latent = latent_size(generator)
+    if latent is None or preprocessing is None:
+        raise ValueError(f"{options.source} is no run of a generator; `sample` takes what gan_mnist and others wrote.")
+    images = sample(generator, random_latents(options.n, latent, options.seed), preprocessing)
+    save_grid(images, options.out)
+    print(options.out)
+    if options.single:
+        options.single.mkdir(parents=True, exist_ok=True)
+        for number, image in enumerate(images):
+            with whole(options.single / f"{number}.png") as part:
+                part.write_bytes(tf.io.encode_png(image).numpy())
+        print(options.single)
 
 
 def each_photograph(options, one):

@@ -45,3 +45,11 @@ def check_choice(name, value, choices):
     """Raise `ValueError` unless `value` is one of `choices`; the message lists them."""
     if value not in choices:
         raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}.")
+
+
+def latent_size(model):
+    """The length of z that a generator takes, from z `(batch, latent)` to images; None of what is no generator."""
+    inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
+    if [len(each.shape) for each in (*inputs, *outputs)] != [2, 4] or outputs[0].shape[-1] not in (1, 3):
+        return None
+    return inputs[0].shape[-1]

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns.arguments import check_choice
+from keras_cnns.arguments import check_choice, latent_size
 from keras_cnns.files import reason, sync
 from keras_cnns.folding import fold_batch_normalization
 from keras_cnns.layers import Preprocessing
@@ -54,6 +54,12 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
 
         features  (batch, width)  float32
 
+    A generator, from z `(batch, latent)` to images, has one signature, `serving_default` of float32 `z`, and returns
+
+        images  (batch, height, width, channels)  uint8
+
+    with `preprocessing`, that of the images it was trained on, undone.
+
     ONNX has no antialiased resizing and no decoder, so its graph takes uint8 `images` that `preprocessing.resize` has
     brought to their size; the mean and the rest are inside, and it returns the same three. It computes in float32
     whatever the network's precision, and is run beside its SavedModel on the same images before anything is written.
@@ -62,12 +68,13 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
         model: a network of one image input, RGB or grey, and logits `(batch, classes)`, or `(batch, height, width,
             classes)` for a SavedModel; of several outputs the first. Or, for a SavedModel, a detector: of one image
             input, as `yolo_detector`, of an image of any size and that size, as `faster_rcnn_detector`, or of such an
-            image and boxes, with logits and deltas, as `fast_rcnn`.
+            image and boxes, with logits and deltas, as `fast_rcnn`; or a generator, as `dcgan_generator`.
         path: the SavedModel's folder, or the ONNX file. It appears complete or not at all.
         preprocessing: a `Preprocessing` layer; None resizes to the network's input and leaves values from 0 to 255. A
-            network that labels the pixels of images of any size, or finds objects in them, needs none.
+            network that labels the pixels of images of any size, or finds objects in them, needs none. A generator's
+            says which values its images have.
         labels: a name for each class; None for their numbers; none, [], of an encoder, which gives features
-            `(batch, width)`, for a SavedModel.
+            `(batch, width)`, for a SavedModel. A generator has none.
         force: whether to replace an earlier export at `path`.
         format: "saved_model" or "onnx" (`pip install keras_cnns[onnx]`).
 
@@ -79,6 +86,9 @@ def export(model, path, preprocessing=None, labels=None, force=False, format="sa
         ImportError: format "onnx" without its packages.
     """
     check_choice("format", format, ("saved_model", "onnx"))
+    if latent_size(model):
+        export_generator(model, path, preprocessing, force, format)
+        return
     if len(getattr(model, "inputs", None) or []) == 2 and not finds_boxes(model):
         export_detector(model, path, preprocessing, labels, force, format)
         return
@@ -130,6 +140,26 @@ def export_detector(model, path, preprocessing, labels, force, format):
     check_weights(model)
     with replacing(path, force) as new:
         write_detector(model, new, preprocessing, labels, channels)
+
+
+def export_generator(model, path, preprocessing, force, format):
+    """`export` of a generator."""
+    if format == "onnx" or preprocessing is None:
+        needed = "it can be exported with the preprocessing of its images, and as a SavedModel"
+        raise ValueError(f"{model.name} makes images; {needed}.")
+    check_weights(model)
+    model = fold_batch_normalization(model)
+    z = tf.TensorSpec(model.inputs[0].shape, tf.float32, "z")
+    network, variables = graph_of(model, [z])
+
+    @tf.function(input_signature=[z], autograph=False)
+    def images(z):
+        return {"images": preprocessing.pixels(network(z))}
+
+    module = tf.Module()
+    module.weights = variables
+    with replacing(path, force) as new:
+        tf.saved_model.save(module, str(new), {"serving_default": images})
 
 
 def check_weights(model):

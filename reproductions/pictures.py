@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 
 
 def draw_curves(record, path):
-    """Training loss, and training and test error (or score), over the steps; the paper's figures as lines."""
+    """Training loss, and training and test error (or score, or value of the game), over the steps."""
     rows = record["epochs"]
     if not rows:
         return
@@ -28,6 +28,39 @@ def draw_curves(record, path):
         left.plot(steps, [row["test_loss"] for row in rows], label="test")
     curve = record.get("curve", "top1_error")
     left.set(xlabel="steps", ylabel="loss" if curve == "map" else "cross-entropy", yscale="log")
+    if curve == "value":
+        draw_game(right, steps, rows)
+    else:
+        draw_scores(right, steps, rows, record, curve)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    name = record["model"]["name"] + (" (smoke run)" if record["smoke"] else "")
+    figure.suptitle(f"{name}: {record['data']['train']}")
+    try:
+        with whole(path) as part:
+            figure.savefig(part, dpi=120)
+    finally:
+        plt.close(figure)
+
+
+def draw_game(axes, steps, rows):
+    """What a generator and a discriminator play for, and what the latter believes."""
+    for part in ("", "test_"):
+        style = {"linestyle": "-" if part else "--"}
+        axes.plot(
+            steps, [row[f"{part}value"] for row in rows], color="C0", label=f"{part}value".replace("_", " "), **style
+        )
+        for name, colour in (("real", "C2"), ("fake", "C3")):
+            words = f"{part}mean of D, {name}".replace("_", " ")
+            axes.plot(steps, [row[f"{part}{name}"] for row in rows], color=colour, label=words, **style)
+    axes.axhline(-np.log(4), color="black", linestyle=":", label="-log 4")
+    axes.axhline(0.5, color="0.5", linestyle=":", label="1/2")
+    axes.set(xlabel="steps", ylabel="V(D, G), and D")
+
+
+def draw_scores(right, steps, rows, record, curve):
+    """An error or a score in %, of the training and of the test, and the paper's."""
     name, test = curve.replace("_", " ").replace(" iu", " IU"), [row[f"test_{curve}"] for row in rows]
     if curve.endswith("error"):
         right.plot(steps, [100 * (1 - row["accuracy"]) for row in rows], label="training")
@@ -48,16 +81,6 @@ def draw_curves(record, path):
     for claim in record.get("claims", []):
         if claim["paper"] is not None and claim["metric"] == curve:
             right.axhline(claim["paper"], color="black", linestyle=":", label=f"paper: {claim['paper']:.2f} %")
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-        axes.legend()
-    name = record["model"]["name"] + (" (smoke run)" if record["smoke"] else "")
-    figure.suptitle(f"{name}: {record['data']['train']}")
-    try:
-        with whole(path) as part:
-            figure.savefig(part, dpi=120)
-    finally:
-        plt.close(figure)
 
 
 def save_test_images(model, images, folder, count=10):

@@ -40,8 +40,8 @@ class Recipe:
     test: Images
     batch_size: int
     steps: int
-    optimizer: keras.optimizers.Optimizer
-    preprocessing: Preprocessing  # what the exported model does to a photograph
+    optimizer: keras.optimizers.Optimizer | tuple  # several: the arguments of the model's own `compile`
+    preprocessing: Preprocessing  # what the exported model does to a photograph; a generator's undoes it
     claims: list[Claim]
     deviations: list[str] = field(default_factory=list)  # from the paper
     test_batch_size: int = 250

@@ -19,7 +19,14 @@ from keras_cnns.files import reason, whole
 # Of a repository's changes those that can change what a run gives: all but the records of other runs.
 RECORDS = ("benchmarks/*.json", "reproductions/results", "tests/*.json")
 NO_RECORDS = (":/", *(f":(top,exclude){each}" for each in RECORDS))
-PATHS = ("--out", "--data-dir", "--peers", "--results", "--proposals-dir")  # flags that name a place on this machine
+PATHS = (
+    "--out",
+    "--data-dir",
+    "--peers",
+    "--results",
+    "--proposals-dir",
+    "--classifier",
+)  # flags that name a place on this machine
 
 
 def open_record(run):

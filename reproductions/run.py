@@ -54,7 +54,7 @@ def parse(recipe, script, arguments=None):
         f"python -m reproductions.{script}", description=documentation, formatter_class=argparse.RawTextHelpFormatter
     )
     add, length = parser.add_argument, parser.add_mutually_exclusive_group().add_argument
-    add("--dataset", help="another: a folder of images by class or of images and masks, or TensorFlow Datasets' name")
+    add("--dataset", help="another: a folder of images by class or with masks, `digits`, or TensorFlow Datasets' name")
     add("--data-dir", help="where TensorFlow Datasets keeps its prepared data, or the folder of other data sets")
     add("--out", type=Path, help="the run's folder (default: runs/ and the script's name)")
     add("--resume", action="store_true", help="go on with the run in that folder")
@@ -113,22 +113,28 @@ class Run:
         self.departures = []
         self.asked_for_data = False
 
-    def data(self, name, side=None, channels=None):
+    def data(self, name, side=None, channels=None, labels=True):
         """The (train, test) images: of `name` in TensorFlow Datasets, or of --dataset, or the digits in a smoke run.
+
+        --dataset may be `digits`, all of those that need no download.
 
         side: what images that are not all of one size are brought to: this shorter side, and the square in its middle.
         channels: of the images, 1 or 3; by default the data set's.
+        labels: whether the images must have classes.
         """
         self.asked_for_data, options = True, self.options
         if self.smoke:
-            return digits("train", channels=3), digits("test", channels=3).take(SMOKE_TESTS)
+            return digits("train", channels or 3), digits("test", channels or 3).take(SMOKE_TESTS)
         if options.dataset:
             self.departures.append(f"data set {options.dataset} instead of {name}")
             name = options.dataset
-        if options.dataset and Path(name).is_dir():
+        flags = (options.data_dir, options.strict, channels, labels)
+        if name == "digits":
+            both = [digits(split, channels or 1) for split in ("train", "test")]
+        elif options.dataset and Path(name).is_dir():
             both = [folder_images(name, split, options.strict) for split in ("train", "test")]
         else:
-            both = [tfds_images(name, split, options.data_dir, options.strict, channels) for split in ("train", "test")]
+            both = [tfds_images(name, split, *flags) for split in ("train", "test")]
         if side and any(images.arrays is None for images in both):
             return [images.each(resize_shorter_side(side), centre_crop(side)).in_memory() for images in both]
         return both

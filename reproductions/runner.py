@@ -146,7 +146,13 @@ def reproduce_under(strategy, recipe_function, run):
     write_record()
     started = time.monotonic()
     length = (recipe.steps, steps_per_epoch, checkpoints, run.options.checkpoint_steps)
-    record["epochs"] = train(recipe.model, batches, *length, at_epoch_end, train_step)
+    record.pop("diverged", None)
+    try:
+        record["epochs"] = train(recipe.model, batches, *length, at_epoch_end, train_step)
+    except FloatingPointError as error:
+        record["diverged"] = str(error)
+        write_record()
+        raise
     record["training_seconds"] = sum(row["seconds"] for row in record["epochs"])
     print(f"trained; this sitting took {time.monotonic() - started:,.0f} s")
     with as_tested(recipe, classifier):
@@ -214,6 +220,9 @@ def synchronize(recipe):
 def compiled(recipe):
     """Make the model ready to train, and return the classifier in it: itself, or what it is without auxiliary heads."""
     model, classifier = recipe.model, recipe.tested or recipe.model
+    if isinstance(recipe.optimizer, tuple):  # of networks that play against each other; the model has their losses
+        model.compile(*recipe.optimizer)
+        return classifier
     loss, metrics = recipe.loss, recipe.metrics
     if recipe.loss_weights:
         classifier = keras.Model(model.inputs[0], model.outputs[0], name=model.name)

@@ -15,7 +15,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 IN_MEMORY = 2**31  # bytes: small images of one size up to this much are decoded once
 
 
-def tfds_images(name, split, data_dir=None, strict=False, channels=None):
+def tfds_images(name, split, data_dir=None, strict=False, channels=None, labels=True):
     """Return a TensorFlow Datasets classification set, as `Images`.
 
     Offline when `data_dir` holds it prepared; otherwise it is downloaded and prepared there. Small images of one size
@@ -24,6 +24,7 @@ def tfds_images(name, split, data_dir=None, strict=False, channels=None):
     split: "train" and "test", or what the data set has. A set without a "test" is tested on its validation images, one
         of a single split on the last fifth of it, which is then left out of the training.
     channels: of the decoded image, 1 or 3; by default the data set's.
+    labels: whether they are needed; without, a set of images alone is one class.
 
     Raises:
         ValueError: no such data set or split, one without images and labels, or one that can be neither found nor
@@ -43,7 +44,8 @@ def tfds_images(name, split, data_dir=None, strict=False, channels=None):
         raise ValueError(f"data set {name!r} has no split {split!r}; it has {', '.join(sorted(splits))}.") from None
     features = builder.info.features
     kinds = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
-    if not all(key in features and isinstance(features[key], kind) for key, kind in kinds.items()):
+    found = {key for key, kind in kinds.items() if key in features and isinstance(features[key], kind)}
+    if found != set(kinds) and (labels or "image" not in found):
         raise ValueError(f"data set {name!r} has {', '.join(features)}; an 'image' and a class 'label' are needed.")
 
     def records(seed):
@@ -54,12 +56,14 @@ def tfds_images(name, split, data_dir=None, strict=False, channels=None):
         data = data.enumerate()
         if seed is not None:
             data = data.shuffle(16_384, seed=seed, reshuffle_each_iteration=False)
-        return data.map(lambda index, each: (index, each["tfds_id"], each["image"], each["label"]))
+        none = tf.zeros((), tf.int64)
+        return data.map(lambda index, each: (index, each["tfds_id"], each["image"], each.get("label", none)))
 
     height, width, own_channels = features["image"].shape
     channels = channels or own_channels or 3
     description = f"{builder.info.full_name} {split}, {count:,} images"
-    images = Images(name, description, features["label"].names, count, records, channels=channels, strict=strict)
+    classes = features["label"].names if "label" in found else [name]
+    images = Images(name, description, classes, count, records, channels=channels, strict=strict)
     if None not in (height, width) and count * height * width * channels <= IN_MEMORY:
         return images.in_memory()
     return images

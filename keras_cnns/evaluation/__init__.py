@@ -3,7 +3,14 @@
 from keras_cnns.evaluation.classification import at_scales, classification_errors
 from keras_cnns.evaluation.colorization import colour_scores
 from keras_cnns.evaluation.detection import RoIAccuracy, coco_scores, voc_scores
-from keras_cnns.evaluation.generative import frechet_distance, parzen_estimate, parzen_log_likelihoods
+from keras_cnns.evaluation.generative import (
+    frechet_distance,
+    parzen_estimate,
+    parzen_log_likelihoods,
+    pooled_features,
+    svm_accuracy,
+    variety,
+)
 from keras_cnns.evaluation.instances import coco_mask_scores
 from keras_cnns.evaluation.proposals import best_overlaps, coverage, proposal_scores
 from keras_cnns.evaluation.representation import (
@@ -42,8 +49,11 @@ __all__ = [
     "nearest_neighbours",
     "parzen_estimate",
     "parzen_log_likelihoods",
+    "pooled_features",
     "proposal_scores",
     "segmentation_scores",
+    "svm_accuracy",
     "tsne",
+    "variety",
     "voc_scores",
 ]

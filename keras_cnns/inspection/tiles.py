@@ -39,6 +39,14 @@ def mosaic(tiles, columns, gap=1):
     return picture
 
 
+def save_grid(images, path, columns=8):
+    """Write uint8 images `(number, height, width, 1 or 3)` row by row as a PNG file, small ones enlarged."""
+    picture = mosaic([photograph(image) for image in images], min(columns, len(images)))
+    times = max(500 // picture.shape[1], 1)
+    with whole(path) as part:
+        Image.fromarray(picture.repeat(times, axis=0).repeat(times, axis=1)).save(part, "PNG")
+
+
 def framed(tile, colour, width=2):
     """A tile whose edge is drawn in a colour, (red, green, blue)."""
     tile = tile.copy()

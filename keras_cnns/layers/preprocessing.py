@@ -92,6 +92,11 @@ class Preprocessing(keras.layers.Layer):
         """Return float32 images at `size` with the mean subtracted, multiplied by the scale."""
         return (tf.cast(images, tf.float32) - self.mean) * self.scale
 
+    def pixels(self, images):
+        """Return what `normalise` gives as uint8 images again, rounded: what a generator makes, to be looked at."""
+        values = tf.cast(images, tf.float32) / self.scale + self.mean
+        return tf.cast(tf.clip_by_value(tf.round(values), 0.0, 255.0), tf.uint8)
+
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self.size, input_shape[-1])
 

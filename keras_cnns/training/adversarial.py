@@ -1,6 +1,7 @@
 """The training of a generator against a discriminator: Goodfellow et al., NIPS 2014, algorithm 1."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_cnns.losses.gan import discriminator_loss, minimax_value, non_saturating_generator_loss
@@ -9,23 +10,24 @@ from keras_cnns.losses.gan import discriminator_loss, minimax_value, non_saturat
 class AdversarialModel(keras.Model):
     """A generator and a discriminator that are trained by turns: `k` steps of the one, then a step of the other.
 
-    A training step takes (images, labels), `k` times the paper's minibatch: one for each of the discriminator's steps;
-    the labels are not used. z is uniform in -1 to 1, a function of `seed`, the step and the replica alone. Compile it
-    under a strategy's scope with both optimizers; `variables` are both networks', and `Checkpoints` keeps both
-    optimizers too.
+    A training step takes (images, labels), `k` times the paper's minibatch: one for each of the discriminator's steps.
+    Only a discriminator of pairs uses the labels: it gets real images with theirs, as one-hot vectors, and generated
+    ones with those that a joint generator made, or that a conditional one was given, the batch's own. z is uniform in
+    -1 to 1, a function of `seed`, the step and the replica alone. Compile it under a strategy's scope with both
+    optimizers; `variables` are both networks', and `Checkpoints` keeps both optimizers too.
 
     Metrics are means over the epoch: `loss`, the generator's; `discriminator_loss`; `value`, V(D, G), -1.386 where the
     discriminator cannot tell (its logits are 0); `real` and `fake`, the mean of D(x) and of D(G(z)).
 
     Args:
-        generator: from z `(batch, latent)` to images.
-        discriminator: from images to logits `(batch, 1)`.
+        generator: from z `(batch, latent)`, or z and labels `(batch, classes)`, to images, or images and labels.
+        discriminator: from images, or images and labels, to logits `(batch, 1)`.
         k: the discriminator's steps for each of the generator's.
         generator_loss: function from the logits of generated images to a scalar.
         seed: of z.
 
     Raises:
-        ValueError: k below 1, or images that the discriminator does not take.
+        ValueError: k below 1, images that the discriminator does not take, or, of `compile`, float16 arithmetic.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class AdversarialModel(keras.Model):
         super().__init__(name=name)
         if k < 1:
             raise ValueError(f"k is {k}; it must be at least 1.")
-        if generator.output_shape != discriminator.input_shape:
-            made, taken = generator.output_shape[1:], discriminator.input_shape[1:]
+        made = [each.shape[1:] for each in (*generator.outputs, *generator.inputs[1:])]
+        taken = [each.shape[1:] for each in discriminator.inputs]
+        if made != taken:
+            made, taken = (" and ".join(map(str, shapes)) for shapes in (made, taken))
             raise ValueError(f"the generator makes images of {made}; the discriminator takes {taken}.")
         self.generator, self.discriminator = generator, discriminator
         self.k, self.generator_loss, self.seed = k, generator_loss, seed
@@ -45,6 +49,8 @@ class AdversarialModel(keras.Model):
         self.built = True
 
     def compile(self, generator_optimizer, discriminator_optimizer):
+        if self.dtype_policy.name == "mixed_float16":
+            raise ValueError("the precision is float16; it must be float32 or bfloat16: these losses are not scaled.")
         super().compile(optimizer=discriminator_optimizer, jit_compile=False)
         self.generator_optimizer = generator_optimizer
         generator_optimizer.build(self.generator.trainable_variables)
@@ -67,31 +73,82 @@ class AdversarialModel(keras.Model):
         step = tf.cast(self.generator_optimizer.iterations, tf.int32)
         number = step * (self.k + 1) + turn
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, number]), replica)
-        return tf.random.stateless_uniform((batch, self.generator.input_shape[-1]), seed, -1.0, 1.0)
+        return tf.random.stateless_uniform((batch, self.generator.inputs[0].shape[-1]), seed, -1.0, 1.0)
+
+    def real(self, images, labels):
+        """What the discriminator is shown of real images: a list of them and, where it takes labels, theirs."""
+        if len(self.discriminator.inputs) == 1:
+            return [images]
+        return [images, tf.one_hot(labels, self.discriminator.inputs[1].shape[-1])]
+
+    def fake(self, z, labels):
+        """What it is shown of generated ones. labels: a list of what the generator takes beside z, nothing or one."""
+        made = self.generator([z, *labels] if labels else z, training=True)
+        return [*tf.nest.flatten(made), *labels]
+
+    def logits(self, shown):
+        return self.discriminator(shown if len(shown) > 1 else shown[0], training=True)
 
     def train_step(self, data):
-        images, _ = data
-        parts = tf.split(images, self.k)
+        images, labels = data
+        parts = zip(*(tf.split(each, self.k) for each in self.real(images, labels)), strict=True)
+        batch, beside_z = tf.shape(images)[0] // self.k, len(self.generator.inputs) - 1
         for turn, real in enumerate(parts):
-            fake = self.generator(self.latent(tf.shape(real)[0], turn), training=True)
+            given = real[1 : 1 + beside_z]
+            fake = self.fake(self.latent(batch, turn), given)
             with tf.GradientTape() as tape:
-                on_real = self.discriminator(real, training=True)
-                on_fake = self.discriminator(fake, training=True)
+                on_real, on_fake = self.logits(real), self.logits(fake)
                 loss = discriminator_loss(on_real, on_fake)
             self.descend(self.optimizer, tape, loss, self.discriminator.trainable_variables)
             self.trackers["discriminator_loss"].update_state(loss)
             self.trackers["value"].update_state(minimax_value(on_real, on_fake))
             self.trackers["real"].update_state(tf.sigmoid(on_real))
             self.trackers["fake"].update_state(tf.sigmoid(on_fake))
-        z = self.latent(tf.shape(parts[0])[0], self.k)
+        z = self.latent(batch, self.k)
         with tf.GradientTape() as tape:
-            loss = self.generator_loss(self.discriminator(self.generator(z, training=True), training=True))
+            loss = self.generator_loss(self.logits(self.fake(z, given)))
         self.descend(self.generator_optimizer, tape, loss, self.generator.trainable_variables)
         self.trackers["loss"].update_state(loss)
         return self.get_metrics_result()
+
+    def figures(self, batches):
+        """Return how the game stands on images that it was not trained on: a dict of `loss`, `value`, `real`, `fake`.
+
+        They are the training's metrics, on z that no step has seen. As in a step, batch normalisation has the batch's
+        statistics and dropout leaves out; but nothing moves, and a resumed run is not changed by the test.
+
+        batches: a `tf.data.Dataset` of (images, labels), without k minibatches for one.
+
+        Raises:
+            ValueError: there are no images.
+        """
+        sums, count = np.zeros(4), 0
+        for number, (images, _) in enumerate(batches):
+            size = len(images)
+            z = tf.random.stateless_uniform((size, self.generator.input_shape[-1]), (self.seed, -1 - number), -1.0, 1.0)
+            real, fake = (as_trained(self.discriminator, each) for each in (images, as_trained(self.generator, z)))
+            scores = [self.generator_loss(fake), minimax_value(real, fake), *map(mean_sigmoid, (real, fake))]
+            sums += size * np.array([float(each) for each in scores])
+            count += size
+        if not count:
+            raise ValueError("there are no images to test on.")
+        return dict(zip(("loss", "value", "real", "fake"), map(float, sums / count), strict=True))
 
     def descend(self, optimizer, tape, loss, variables):
         """Apply the gradient of the mean over all replicas' losses: an optimizer adds the replicas' up."""
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         optimizer.apply([each / replicas for each in gradients], variables)
+
+
+def mean_sigmoid(logits):
+    return tf.reduce_mean(tf.sigmoid(logits))
+
+
+def as_trained(network, inputs):
+    """What a network gives while it is trained; its statistics and its dropout's seeds stay as they are."""
+    variables = [
+        [tf.convert_to_tensor(each) for each in part]
+        for part in (network.trainable_variables, network.non_trainable_variables)
+    ]
+    return network.stateless_call(*variables, inputs, training=True)[0]

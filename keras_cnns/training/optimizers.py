@@ -14,7 +14,7 @@ class SGD(keras.optimizers.SGD):
 
     Args:
         learning_rate: a number or a schedule.
-        momentum, nesterov: as in `keras.optimizers.SGD`.
+        momentum, nesterov: as in `keras.optimizers.SGD`; a momentum may be a schedule, as GAN's.
         l2: the papers' "weight decay".
         undecayed: names of variables without decay; ("bias",) leaves out biases, ("bias", "gamma", "beta") batch
             normalisation too.
@@ -29,7 +29,11 @@ class SGD(keras.optimizers.SGD):
     ):
         if kwargs.get("weight_decay"):
             raise ValueError(f"weight_decay is {kwargs['weight_decay']}; the papers' decay is l2, inside the momentum.")
-        super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, name=name, **kwargs)
+        if isinstance(momentum, dict):  # a schedule, from a configuration
+            momentum = keras.optimizers.schedules.deserialize(momentum)
+        changes = isinstance(momentum, keras.optimizers.schedules.LearningRateSchedule)
+        super().__init__(learning_rate, 0.0 if changes else momentum, nesterov, name=name, **kwargs)
+        self.momentum = momentum
         self.l2, self.undecayed, self.doubled = l2, tuple(undecayed), tuple(doubled)
 
     def build(self, variables):
@@ -46,19 +50,22 @@ class SGD(keras.optimizers.SGD):
         if not self.momentum:
             self.assign_sub(variable, learning_rate * gradient)
             return
+        momentum = self.momentum(self.iterations) if callable(self.momentum) else self.momentum
         # One fused kernel in place of four passes over the weights.
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=resource(variable),
             accum=resource(self.momentums[index]),
             lr=tf.cast(learning_rate, variable.dtype),
             grad=gradient,
-            momentum=tf.cast(self.momentum, variable.dtype),
+            momentum=tf.cast(momentum, variable.dtype),
             use_nesterov=self.nesterov,
         )
 
     def get_config(self):
         config = {**super().get_config(), "l2": self.l2, "undecayed": self.undecayed, "doubled": self.doubled}
         del config["weight_decay"]
+        if callable(self.momentum):
+            config["momentum"] = keras.optimizers.schedules.serialize(self.momentum)
         return config
 
 

@@ -1,0 +1,67 @@
+"""Generators of three kinds: seed to image; seed and label to image; seed to image and label.
+
+    conditional_generator(dcgan_generator(), classes), pair_discriminator(dcgan_discriminator(channels=3 + classes))
+    joint_generator(dcgan_generator(channels=3 + classes)), and the same discriminator
+
+The first is any generator. The second is Mirza & Osindero, "Conditional Generative Adversarial Nets", 2014, the third
+learns p(x, y) as the first learns p(x). Both are played against a discriminator of pairs, by `AdversarialModel`. Labels
+are one-hot vectors `(batch, classes)`.
+
+Deviations: the conditional paper has dense networks, and brings z and the label through a layer each before they meet.
+"""
+
+import keras
+
+SURE = 10.0  # a joint generator's maps are in -1 to 1; their means times this are its labels' logits
+
+
+def conditional_generator(generator, classes=10):
+    """Return a generator from z `(batch, latent - classes)` and labels: both are what the given one takes as its z.
+
+    Raises:
+        ValueError: a z that is too short for the labels.
+    """
+    latent = generator.inputs[0].shape[-1]
+    if not 0 < classes < latent:
+        raise ValueError(f"classes is {classes}; {generator.name}'s z of {latent} has room for 1 to {latent - 1}.")
+    z, label = keras.Input((latent - classes,), name="z"), keras.Input((classes,), name="label")
+    images = generator(keras.layers.Concatenate(name="z_label")([z, label]))
+    return keras.Model([z, label], images, name=f"conditional_{generator.name}")
+
+
+def joint_generator(generator, classes=10):
+    """Return a generator from z to (images, labels): the last maps of the given one are the labels', a map a class.
+
+    The label is that of the map with the highest mean, exactly one-hot as real ones are; its gradient is the softmax's.
+
+    Raises:
+        ValueError: no map left for the image.
+    """
+    check_channels(generator, generator.outputs[0], classes)
+    z = keras.Input(generator.inputs[0].shape[1:], name="z")
+    maps = generator(z)
+    logits = SURE * keras.ops.mean(maps[..., -classes:], axis=(1, 2))
+    softmax = keras.ops.softmax(logits)
+    hard = keras.ops.one_hot(keras.ops.argmax(logits, axis=-1), classes)
+    label = softmax + keras.ops.stop_gradient(hard - softmax)
+    return keras.Model(z, [maps[..., :-classes], label], name=f"joint_{generator.name}")
+
+
+def pair_discriminator(discriminator, classes=10):
+    """Return a discriminator of images with labels: to the given one a label is as many constant maps more.
+
+    Raises:
+        ValueError: no channel left for the image.
+    """
+    check_channels(discriminator, discriminator.inputs[0], classes)
+    *sides, channels = discriminator.inputs[0].shape[1:]
+    image, label = keras.Input((*sides, channels - classes), name="image"), keras.Input((classes,), name="label")
+    maps = keras.ops.ones_like(image[..., :1]) * keras.ops.reshape(label, (-1, 1, 1, classes))
+    logits = discriminator(keras.layers.Concatenate(name="image_label")([image, maps]))
+    return keras.Model([image, label], logits, name=f"pair_{discriminator.name}")
+
+
+def check_channels(network, images, classes):
+    channels = images.shape[-1]
+    if not 0 < classes < channels:
+        raise ValueError(f"{network.name} has {channels} channels; {classes} classes need at least {classes + 1}.")

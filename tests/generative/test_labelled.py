@@ -1,0 +1,100 @@
+"""Conditional and joint generators: what meets what, exact labels, their gradient, a step of the game with pairs."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_cnns.generative import dcgan_discriminator, dcgan_generator
+from keras_cnns.generative.labelled import conditional_generator, joint_generator, pair_discriminator
+from keras_cnns.losses import discriminator_loss
+from keras_cnns.training import AdversarialModel
+
+SMALL = {"size": 32, "base_filters": 4, "kernel_size": 4}
+LABELS = np.eye(10, dtype="float32")[[3, 1, 4]]
+
+
+def uniform(shape):
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
+
+
+def test_a_conditional_generator_is_the_plain_one_of_z_and_label():
+    plain = dcgan_generator(channels=1, **SMALL)
+    model = conditional_generator(plain)
+    z = uniform((3, 90))
+    assert [each.shape for each in model.inputs] == [(None, 90), (None, 10)]
+    np.testing.assert_array_equal(model([z, LABELS]), plain(np.concatenate([z, LABELS], axis=1)))
+    assert model.count_params() == plain.count_params()
+
+
+def maps_as_given(*shape):
+    """A generator whose z are its maps."""
+    z = keras.Input((int(np.prod(shape)),))
+    return keras.Model(z, keras.layers.Reshape(shape)(z))
+
+
+def test_a_joint_generator_names_the_map_with_the_highest_mean(save_and_load):
+    model, z = joint_generator(maps_as_given(2, 2, 11)), uniform((8, 44))
+    images, labels = model(z)
+    maps = z.reshape(8, 2, 2, 11)
+    np.testing.assert_array_equal(images, maps[..., :1])
+    np.testing.assert_array_equal(labels, np.eye(10)[maps[..., 1:].mean(axis=(1, 2)).argmax(axis=1)])
+    for ours, again in zip((images, labels), save_and_load(model)(z), strict=True):
+        np.testing.assert_array_equal(ours, again)
+
+
+def test_the_gradient_of_a_joint_label_is_the_softmaxs():
+    model = joint_generator(maps_as_given(2, 2, 3), classes=2)
+    here = tf.constant(uniform((1, 12)) / 10)
+    with tf.GradientTape() as tape:
+        tape.watch(here)
+        first = model(here)[1][0, 0]
+    means = here.numpy().reshape(4, 3)[:, 1:].mean(axis=0)
+    p = 1 / (1 + np.exp(10 * (means[1] - means[0])))
+    slope = 10 * p * (1 - p) / 4  # of the softmax at each of the map's four places
+    np.testing.assert_allclose(tape.gradient(first, here)[0], [0, slope, -slope] * 4, rtol=1e-4)
+
+
+def test_a_discriminator_of_pairs_sees_the_label_as_constant_maps():
+    plain = dcgan_discriminator(channels=11, **SMALL)
+    image = uniform((3, 32, 32, 1))
+    maps = np.broadcast_to(LABELS[:, None, None], (3, 32, 32, 10))
+    logits = pair_discriminator(plain)([image, LABELS])
+    np.testing.assert_array_equal(logits, plain(np.concatenate([image, maps], axis=-1)))
+
+
+@pytest.mark.parametrize("kind", ["conditional", "joint"])
+def test_a_step_of_pairs(kind):
+    """The discriminator is shown real images with their labels, generated ones with those given or made."""
+    keras.utils.set_random_seed(0)
+    generator = conditional_generator(dcgan_generator(channels=1, **SMALL))
+    if kind == "joint":
+        generator = joint_generator(dcgan_generator(channels=11, **SMALL))
+    discriminator = pair_discriminator(dcgan_discriminator(channels=11, **SMALL))
+    model = AdversarialModel(generator, discriminator)
+    model.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
+    images, z = uniform((3, 32, 32, 1)), model.latent(3, 0)
+    if kind == "joint":
+        fake = generator(z, training=True)
+    else:
+        fake = [generator([z, tf.constant(LABELS)], training=True), tf.constant(LABELS)]
+    expected = discriminator_loss(
+        discriminator([images, LABELS], training=True), discriminator(fake, training=True)
+    )  # both normalise by the statistics of their batch
+    before = [variable.numpy() for variable in generator.trainable_variables]
+    figures = model.train_step((tf.constant(images), tf.constant([3, 1, 4])))
+    assert float(figures["discriminator_loss"]) == pytest.approx(float(expected), rel=1e-5)
+    moved = [np.any(old != new) for old, new in zip(before, generator.trainable_variables, strict=True)]
+    assert all(moved)
+
+
+def test_what_has_no_room_for_labels_is_told():
+    generator, discriminator = dcgan_generator(channels=3, **SMALL), dcgan_discriminator(channels=3, **SMALL)
+    with pytest.raises(ValueError, match="classes is 100; dcgan_generator's z of 100 has room for 1 to 99"):
+        conditional_generator(generator, 100)
+    with pytest.raises(ValueError, match="dcgan_generator has 3 channels; 10 classes need at least 11"):
+        joint_generator(generator)
+    with pytest.raises(ValueError, match="dcgan_discriminator has 3 channels"):
+        pair_discriminator(discriminator)
+    with pytest.raises(ValueError, match=r"images of \(32, 32, 1\) and \(10,\); the discriminator takes \(32, 32"):
+        AdversarialModel(joint_generator(dcgan_generator(channels=11, **SMALL)), dcgan_discriminator(**SMALL))
