@@ -170,7 +170,7 @@ def linear_probe(train, validation, test, penalties=PENALTIES):
 
 
 def linear_svm(features, labels, penalty, start=None):
-    """Return the weights `(dimensions + 1, classes)` of a linear SVM with squared hinge loss, one class against the rest.
+    """Return the weights `(dimensions + 1, classes)` of a linear SVM with squared hinge loss, each class against all.
 
     What scikit-learn's `LinearSVC` minimises, the bias, its last row, as a weight among the others; all classes at
     once by matrix products, as liblinear takes hours for thousands of dense features.

@@ -98,3 +98,13 @@ def test_step_decay_drops_where_it_says():
     schedule = step_decay(0.1, at=(32_000, 48_000), warm_up=(0.01, 400))
     rates = [float(schedule(step)) for step in (0, 399, 400, 31_999, 32_000, 47_999, 48_000, 63_999)]
     np.testing.assert_allclose(rates, [0.01, 0.01, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rtol=1e-6)
+
+
+def test_a_momentum_that_rises():
+    """From 0.5 to 0.7 over two steps, v = m v - lr g: by 0.1, then 0.6 * 0.1 + 0.1, then 0.7 * 0.16 + 0.1."""
+    rises = keras.optimizers.schedules.PolynomialDecay(0.5, 2, 0.7)
+    variable = keras.Variable(np.zeros(2, "float32"), name="kernel")
+    optimizer = SGD.from_config(SGD(0.1, rises).get_config())
+    for _ in range(3):
+        optimizer.apply([tf.ones(2)], [variable])
+    assert float(variable[0]) == pytest.approx(-(0.1 + 0.16 + 0.212), rel=1e-5)
