@@ -31,7 +31,8 @@ def recipe(run, k=1):
         raise ValueError(f"{train.name} has {train.channels} channels; the networks are of grey images.")
     count = len(train) * 5 // 6  # the first 50,000; of the others come those for the windows' width
     minibatch = run.batch_size(100)
-    steps = run.steps(STEPS, steps_per_epoch=count // (k * minibatch))
+    passes = max(50_000 // count, 1)  # of a smaller set as one epoch, which is tested and drawn after about 500 steps
+    steps = run.steps(STEPS, steps_per_epoch=passes * count // (k * minibatch))
     preprocessing = Preprocessing(28, scale=1 / 255)
 
     def sgd(steps):
@@ -48,7 +49,7 @@ def recipe(run, k=1):
     scaled = fitted(28), subtract_mean(0.0, 255.0)
     return Recipe(
         model=AdversarialModel(gan_generator(), gan_discriminator(), k, seed=run.seed, name="gan"),
-        train=train.take(count).map(*scaled),
+        train=train.take(count).repeated(passes).map(*scaled),
         test=test.map(*scaled),
         batch_size=k * minibatch,
         steps=steps,

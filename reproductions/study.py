@@ -5,6 +5,7 @@ A study that was stopped goes on where it was, and two studies may share trainin
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -151,7 +152,7 @@ def train(training, seed, folder, options):
     file = folder / "record.json"
     if finished(folder):
         return 0
-    flags = training.flags.split()
+    flags = shlex.split(training.flags)
     if options.smoke:  # it is as short as the script's own
         pairs = zip(["", *flags], [*flags, ""], strict=True)
         flags = [now for last, now in pairs if now and not {last, now} & {"--steps", "--epochs"}]

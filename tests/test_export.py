@@ -372,3 +372,34 @@ def test_a_detector_that_cannot_be_exported_is_told(arguments, message, tmp_path
     with pytest.raises(ValueError, match=message):
         keras_cnns.export(colour_detector(), tmp_path / "saved", **arguments)
     assert not list(tmp_path.iterdir())
+
+
+GENERATE = """
+import json, sys, tensorflow as tf
+saved = tf.saved_model.load(sys.argv[1])
+images = saved.signatures["serving_default"](z=tf.constant(json.loads(sys.argv[2])))["images"]
+assert images.dtype == tf.uint8 and not any(name.startswith("keras_cnns") for name in sys.modules)
+print(json.dumps(images.numpy().tolist()))
+"""
+
+
+@pytest.mark.slow
+def test_a_generator_makes_its_images_in_a_process_without_this_library(tmp_path):
+    """With batch normalisation that has moved, and any number of z."""
+    keras.utils.set_random_seed(0)
+    generator = keras_cnns.dcgan_generator(32, 2, 4)
+    z = np.random.default_rng(0).uniform(-1, 1, (3, 100)).astype("float32")
+    generator(z, training=True)
+    keras_cnns.export(generator, tmp_path / "saved", Preprocessing(32, mean=127.5, scale=1 / 127.5), labels=["a"])
+    words = [sys.executable, "-c", GENERATE, str(tmp_path / "saved"), json.dumps(z.tolist())]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path)
+    made, expected = np.array(json.loads(done.stdout)), generator(z).numpy() * 127.5 + 127.5
+    assert made.shape == (3, 32, 32, 3) and np.abs(made - expected).max() < 0.51
+
+
+def test_a_generator_needs_to_be_told_its_pixels(tmp_path):
+    z = keras.Input((4,))
+    generator = keras.Model(z, keras.layers.Reshape((2, 2, 1))(z), name="copier")
+    for how in ({}, {"preprocessing": Preprocessing(2), "format": "onnx"}):
+        with pytest.raises(ValueError, match="copier makes images; it can be exported with the preprocessing of its"):
+            keras_cnns.export(generator, tmp_path / "saved", **how)

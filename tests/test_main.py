@@ -398,3 +398,30 @@ def test_an_encoder_is_exported_from_uint8_images_to_features(run, tmp_path, cap
     assert "it gives features, and no classes" in capsys.readouterr().err
     assert main(["export", str(encoder), str(tmp_path / "one.onnx"), "--format", "onnx"]) == 2
     assert "colours has no labels; features can be exported as a SavedModel alone" in capsys.readouterr().err
+
+
+def test_sample_draws_a_grid_and_single_images(run, tmp_path, capsys):
+    """From z of 4 to 2x2 pixels of the same values: the picture is enlarged, lines between the images."""
+    z = keras.Input((4,))
+    keras.Model(z, keras.layers.Reshape((2, 2, 1))(z), name="copier").save(tmp_path / "model.keras")
+    preprocessing = keras.saving.serialize_keras_object(Preprocessing(2, mean=127.5, scale=1 / 127.5))
+    (tmp_path / "preprocessing.json").write_text(json.dumps(preprocessing))
+    (tmp_path / "record.json").write_text(json.dumps({"data": {"labels": ["all"]}}))
+    words = ["sample", str(tmp_path), "--n", "10", "--seed", "3", "--out", str(tmp_path / "grid.png")]
+    assert main([*words, "--single", str(tmp_path / "each")]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "grid.png"), str(tmp_path / "each")]
+    values = np.random.default_rng([3, 4]).uniform(-1, 1, (10, 4)).astype("float32") * 127.5 + 127.5
+    singles = [np.asarray(Image.open(tmp_path / f"each/{number}.png")).ravel() for number in range(10)]
+    np.testing.assert_allclose(singles, values, atol=0.51)
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    times = 500 // 23  # eight images of two pixels and seven lines
+    assert grid.shape == (5 * times, 23 * times, 3)
+    assert (
+        grid[0, 3 * times, 0] == singles[1][0]
+        and grid[3 * times, 0, 0] == singles[8][0]
+        and grid[0, 2 * times, 0] == 255
+    )
+    assert main([*words[:2], "--n", "0"]) == 2
+    assert "--n is 0; it must be a whole number of at least 1" in capsys.readouterr().err
+    assert main(["sample", str(run)]) == 2
+    assert "is no run of a generator" in capsys.readouterr().err

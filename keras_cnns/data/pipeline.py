@@ -95,6 +95,13 @@ class Images:
         arrays = tf.nest.map_structure(lambda each: each[:count], self.arrays)
         return self._copy(size=min(count, self.size), arrays=arrays)
 
+    def repeated(self, times):
+        """The same images so many times as one epoch; only of images held in memory."""
+        if self.arrays is None:
+            raise ValueError(f"{self.name} is streamed; only images held in memory can be repeated.")
+        arrays = tf.nest.map_structure(lambda each: np.concatenate([each] * times), self.arrays)
+        return self._copy(size=times * self.size, arrays=arrays)
+
     def batches(self, batch_size, seed=0, epoch=0, shuffle=False, drop_remainder=False, skip=0, count=None):
         """A `tf.data.Dataset` of (images, labels).
 

@@ -251,9 +251,17 @@ def test_a_folder_that_will_not_do_is_refused(tmp_path, folder):
         digits("trian")
     with pytest.raises(ValueError, match="only images held in memory"):
         folder_images(folder, "train").take(3)
+    with pytest.raises(ValueError, match="only images held in memory can be repeated"):
+        folder_images(folder, "train").repeated(3)
     (folder / "unicorn").mkdir()
     with pytest.raises(ValueError, match=r"unicorn has no train images"):
         folder_images(folder, "train")
+
+
+def test_an_epoch_of_several_passes_has_every_image_so_often():
+    few = digits("train").take(5)
+    (images, labels), *_ = few.repeated(3).batches(15, shuffle=True, seed=1)
+    assert len(images) == 15 and sorted(labels.numpy()) == sorted(np.repeat(few.arrays[1], 3))
 
 
 @pytest.mark.slow
@@ -264,12 +272,17 @@ def test_tfds_offline_in_memory_and_streamed(tmp_path):
     photographs = [getattr(skimage_data, name)() for name in PHOTOGRAPHS]
     for name, images, labels, shape in (
         ("small_digits", digits_images[:50], digits_labels[:50], (32, 32, 1)),
+        ("unlabelled", digits_images[:5], None, (32, 32, 1)),
         ("photographs", photographs, [0, 1, 2, 3], (None, None, 3)),
     ):
         classes = 10 if name == "small_digits" else 4
         features = {"image": tfds.features.Image(shape=shape), "label": tfds.features.ClassLabel(num_classes=classes)}
         signature = {"image": tf.TensorSpec(shape, tf.uint8), "label": tf.TensorSpec((), tf.int64)}
-        pairs = [{"image": image, "label": label} for image, label in zip(images, labels, strict=True)]
+        if labels is None:
+            del features["label"], signature["label"]
+        pairs = [
+            {"image": image, **({"label": labels[i]} if labels is not None else {})} for i, image in enumerate(images)
+        ]
         tfds.dataset_builders.store_as_tfds_dataset(
             name=name,
             version="1.0.0",
@@ -294,6 +307,12 @@ def test_tfds_offline_in_memory_and_streamed(tmp_path):
     names = [{name for _, name, _, _ in part.records().as_numpy_iterator()} for part in parts]
     assert [len(part) for part in parts] == [3, 1] and len(names[0] | names[1]) == 4
     assert tfds_images("small_digits", "train", str(tmp_path), channels=3).arrays[0].shape == (40, 32, 32, 3)
+
+    alone = tfds_images("unlabelled", "train", str(tmp_path), labels=False)
+    assert alone.labels == ["unlabelled"] and len(alone) == 4
+    np.testing.assert_array_equal(alone.arrays[0], digits_images[:4])
+    with pytest.raises(ValueError, match="'unlabelled' has image; an 'image' and a class 'label' are needed"):
+        tfds_images("unlabelled", "train", str(tmp_path))
 
     with pytest.raises(ValueError, match="has no split 'validation'; it has train"):
         tfds_images("photographs", "validation", str(tmp_path))

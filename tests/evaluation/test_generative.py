@@ -1,11 +1,24 @@
-"""Parzen windows and the Fréchet distance by hand, by scikit-learn's density and by scipy's matrix root."""
+"""Parzen windows, distances, variety and the probe: by hand, by scikit-learn and by scipy's matrix root."""
 
+import keras
 import numpy as np
 import pytest
 from scipy.linalg import sqrtm
+from sklearn.datasets import load_digits
 from sklearn.neighbors import KernelDensity
+from sklearn.svm import LinearSVC
 
-from keras_cnns.evaluation import frechet_distance, generative, parzen_estimate, parzen_log_likelihoods
+from keras_cnns import dcgan_discriminator
+from keras_cnns.evaluation import (
+    frechet_distance,
+    generative,
+    linear_probe,
+    parzen_estimate,
+    parzen_log_likelihoods,
+    pooled_features,
+    variety,
+)
+from keras_cnns.evaluation.generative import linear_svm
 
 
 def test_one_window_by_hand():
@@ -65,3 +78,50 @@ def test_what_cannot_be_measured_is_told():
         frechet_distance(np.zeros((1, 4)), np.zeros((2, 4)))
     with pytest.raises(ValueError, match="a feature is not finite"):
         frechet_distance(np.full((3, 4), np.nan), np.zeros((2, 4)))
+
+
+def test_variety_by_hand():
+    """On a line the nearest others of 0, 1, 3, 7 are 1, 1, 2, 4 away; median 1.5. Of 0, 0, 6, 6 none is."""
+    images = np.float64([0, 1, 3, 7])[:, None]
+    assert variety(images * 2 + 5, images) == pytest.approx(2.0)
+    assert variety(np.float64([0, 0, 6, 6])[:, None], images) == 0
+    assert variety(np.full((4, 1), 0.3), images) == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match=r"samples are \(3, 1\), images \(4, 1\); as many of one size are needed"):
+        variety(images[:3], images)
+    with pytest.raises(ValueError, match="most images are there twice"):
+        variety(images, np.ones((4, 1)))
+
+
+def test_features_are_the_largest_of_each_sixteenth_of_every_layers_map():
+    discriminator = dcgan_discriminator(32, 2, 4, 1)
+    images = np.random.default_rng(0).normal(size=(3, 32, 32, 1)).astype("float32")
+    outputs = [discriminator.get_layer(f"lrelu{number}").output for number in (1, 2, 3)]
+    maps = [each.numpy() for each in keras.Model(discriminator.input, outputs)(images)]
+    expected = [
+        each.reshape(3, 4, len(each[0]) // 4, 4, len(each[0]) // 4, -1).max(axis=(2, 4)).reshape(3, -1) for each in maps
+    ]
+    found = pooled_features(discriminator, [(images[:2], None), (images[2:], None)])
+    assert found.shape == (3, 16 * (2 + 4 + 8))  # the paper's count: 16 for each map
+    np.testing.assert_allclose(found, np.concatenate(expected, axis=1), rtol=1e-4, atol=1e-6)
+    image = keras.Input((6, 6, 1))
+    odd = keras.Model(image, keras.layers.LeakyReLU()(image), name="odd")
+    with pytest.raises(ValueError, match="the maps of odd are 6x6; their sides must be divisible by 4"):
+        pooled_features(odd, [images])
+
+
+def test_the_svm_is_scikit_learns():
+    features, labels = load_digits(return_X_y=True)
+    features, labels = (features[:500] / 60).astype("float32"), labels[:500]
+    weights = linear_svm(features, labels, penalty=0.1)
+    theirs = LinearSVC(C=0.1, tol=1e-6, max_iter=10_000).fit(features, labels)
+    np.testing.assert_allclose(weights[:-1].T, theirs.coef_, atol=2e-3)  # of weights up to 1.07
+    np.testing.assert_allclose(weights[-1], theirs.intercept_, atol=2e-3)
+
+
+def test_the_probe_chooses_c_on_the_validation_images():
+    features, labels = load_digits(return_X_y=True)
+    parts = [(features[i : i + 400], labels[i : i + 400]) for i in (0, 400, 800)]
+    found = linear_probe(*parts, penalties=(1.0, 1e-6))
+    assert found["C"] == 1.0 and found["accuracy"] > 85 and found["validation_accuracy"] > 85
+    least = linear_probe(*parts, penalties=(1e-6,))
+    assert least["validation_accuracy"] < found["validation_accuracy"]

@@ -147,3 +147,12 @@ def test_a_detectors_images_are_whole_and_as_it_was_trained_on(size, scaled):
     assert prepared.shape == (1, *scaled, 3)
     trained, _ = scale_objects(60, 100)((image[0], np.zeros((0, 6), "float32")), None)
     np.testing.assert_allclose(prepared[0] + (1, 2, 3), trained, atol=0.51)
+
+
+def test_what_is_normalised_becomes_pixels_again():
+    pixels = noise(2, 6, 5, 3)
+    layer = Preprocessing((6, 5), mean=(100, 110, 120), scale=1 / 60)
+    np.testing.assert_array_equal(layer.pixels(layer(pixels)), pixels)
+    made = np.float32([[[[-1.2, -1.0, 0.0, 0.996, 1.3]]]])  # times 127.5, plus 127.5
+    shown = Preprocessing((1, 1), mean=127.5, scale=1 / 127.5).pixels(made).numpy()
+    assert shown.dtype == np.uint8 and shown.ravel().tolist() == [0, 0, 128, 254, 255]

@@ -128,3 +128,39 @@ def test_what_does_not_fit_is_told():
     z, image = keras.Input((4,)), keras.Input((5,))
     with pytest.raises(ValueError, match=r"the generator makes images of \(3,\); the discriminator takes \(5,\)"):
         AdversarialModel(keras.Model(z, keras.layers.Dense(3)(z)), keras.Model(image, keras.layers.Dense(1)(image)))
+
+
+def test_the_figures_of_a_test_by_hand():
+    """Batches of two images and of one, each with z of its own; the means are over the images."""
+    model, batches = line(seed=7), [[0.5, 1.5], [-1.0]]
+    data = [(tf.constant(each)[:, None], None) for each in batches]
+    z = [tf.random.stateless_uniform((len(each), 1), (7, -1 - n), -1.0, 1.0).numpy() for n, each in enumerate(batches)]
+    real, fake = sigmoid(np.concatenate(batches)), sigmoid(2 * np.concatenate(z)[:, 0])
+    value = np.log(real).mean() + np.log(1 - fake).mean()
+    expected = {"loss": -np.log(fake).mean(), "value": value, "real": real.mean(), "fake": fake.mean()}
+    assert model.figures(data) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_test_moves_nothing_and_sees_the_batchs_statistics():
+    model = small_gan()
+    before = [variable.numpy() for variable in model.variables]
+    images = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+    batches = tf.data.Dataset.from_tensor_slices((images, images)).batch(8)
+    figures = model.figures(batches)
+    assert figures == model.figures(batches)
+    for ours, theirs in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
+    normalization = model.generator.layers[2]
+    normalization.moving_mean.assign(np.full(8, 5.0))
+    assert figures == model.figures(batches)
+    with pytest.raises(ValueError, match="there are no images to test on"):
+        model.figures(batches.take(0))
+
+
+def test_float16_is_refused():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        with pytest.raises(ValueError, match="the precision is float16; it must be float32 or bfloat16"):
+            line()
+    finally:
+        keras.config.set_dtype_policy("float32")

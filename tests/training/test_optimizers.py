@@ -115,3 +115,13 @@ def test_adams_decay_is_inside_the_gradient():
     assert again.l2 == 0.5
     with pytest.raises(ValueError, match="decay is l2, inside the gradient"):
         Adam(0.1, weight_decay=0.1)
+
+
+def test_a_momentum_that_rises():
+    """From 0.5 to 0.7 over two steps, v = m v - lr g: by 0.1, then 0.6 * 0.1 + 0.1, then 0.7 * 0.16 + 0.1."""
+    rises = keras.optimizers.schedules.PolynomialDecay(0.5, 2, 0.7)
+    variable = keras.Variable(np.zeros(2, "float32"), name="kernel")
+    optimizer = SGD.from_config(SGD(0.1, rises).get_config())
+    for _ in range(3):
+        optimizer.apply([tf.ones(2)], [variable])
+    assert float(variable[0]) == pytest.approx(-(0.1 + 0.16 + 0.212), rel=1e-5)
