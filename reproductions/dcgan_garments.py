@@ -82,8 +82,8 @@ def main(arguments=None):
 def named(judge, folder, options):
     """What the classifier calls as many samples as test images, and the distance of as many training images.
 
-    A dict of `shares`, % of each class among the samples; `sure` and `sure_of_real`, the % of samples and of test images
-    whose class it gives 0.9 or more; and `floor`, that distance.
+    A dict of `shares`, % of each class among the samples; `sure` and `sure_of_real`, the % of samples and of test
+    images whose class it gives 0.9 or more; and `floor`, that distance.
     """
     classifier, preprocessing, labels = load_source(judge)
     generator, made_for, _ = load_source(folder)
