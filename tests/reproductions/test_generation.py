@@ -116,15 +116,16 @@ def test_samples_that_are_all_alike_are_told(tmp_path, capsys):
     model.compile(SGD(0.1), SGD(0.1))
     for variable in model.generator.weights:
         variable.assign(variable * 0)
+    model.generator.get_layer("y").bias.assign(np.full(784, np.log(1.5)))  # a sigmoid of 0.6: grey of 153
     images = digits("test").take(20).map(lambda images, keys: images[:, 2:30, 2:30] / 255)
     ours = lambda images: np.stack([images.mean(axis=(1, 2, 3)), images.std(axis=(1, 2, 3))], axis=1)
     test = game_test(SimpleNamespace(out=tmp_path), Preprocessing(28, scale=1 / 255), ours)
     figures = test(model, images.batches(10))
     assert figures["alike"] == 1 and figures["variety"] == pytest.approx(0, abs=1e-6)
     assert "after step 0 the samples are nearly all alike" in capsys.readouterr().err
-    # All samples are grey of 128 without deviation: the distance to the digits' means and deviations, and their spread.
+    # All samples are that grey without deviation: the distance to the digits' means and deviations, and their spread.
     features = ours(digits("test").arrays[0][:20, 2:30, 2:30])
-    expected = ((features.mean(axis=0) - [128, 0]) ** 2).sum() + features.var(axis=0, ddof=1).sum()
+    expected = ((features.mean(axis=0) - [153, 0]) ** 2).sum() + features.var(axis=0, ddof=1).sum()
     assert figures["frechet"] == pytest.approx(expected, rel=1e-6)
     assert (tmp_path / "samples/step-00000000.png").exists()
 

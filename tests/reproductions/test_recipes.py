@@ -113,7 +113,7 @@ def declared(script, flags, images, monkeypatch, tmp_path, train=None, tests=100
     """The recipe of a script on a data set of that many images, of which only some digits are there, or `train`."""
     train = train or digits("train", channels=3)
 
-    def data(run, name, side=None, channels=None):
+    def data(run, name, side=None, channels=None, labels=True):
         return train, digits("test", channels=3).take(tests)
 
     def statistics(run, images):
