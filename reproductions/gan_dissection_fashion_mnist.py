@@ -12,11 +12,10 @@ import sys
 
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
 from keras_cnns.generative import causal_effect, dissect, optimise_units, presence, random_latents
 from keras_cnns.generative.concepts import garment_parts
-from keras_cnns.generative.dissection_figures import before_and_after, unit_gallery
+from keras_cnns.generative.dissection_figures import changes_shown, page, units_shown
 from reproductions.generators import fashion_generator, measure_all, options_of, rounded, save_examples, told
 from reproductions.gradients import decided
 from reproductions.study import save
@@ -113,29 +112,13 @@ def examples(generator, layer, z, held_out, found, rows):
     images before and after."""
     ordered = sorted(rows, key=lambda row: -row["removed"])
     chosen = {"best": ordered[0], "median": ordered[len(ordered) // 2], "worst": ordered[-1]}
-    figure = unit_gallery(
-        generator, layer, found, z, [(row["unit"], row["concept"], row["iou"]) for row in chosen.values()]
-    )
+    found_ones = [(row["unit"], row["concept"], row["iou"]) for row in chosen.values()]
     changes = [
         (f"{name}: unit {row['unit']}\n{row['concept']}\n{row['removed']:.1%} removed", [row["unit"]], 0.0)
         for name, row in chosen.items()
     ]
-    return side_by_side(figure, before_and_after(generator, layer, held_out[:8], changes))
-
-
-def side_by_side(*figures):
-    """Figures drawn beside one another in one."""
-    pictures = []
-    for figure in figures:
-        figure.set_dpi(100)
-        figure.canvas.draw()
-        pictures.append(np.asarray(figure.canvas.buffer_rgba())[..., :3])
-    height = max(len(each) for each in pictures)
-    pictures = [np.pad(each, [(0, height - len(each)), (0, 0), (0, 0)], constant_values=255) for each in pictures]
-    picture = np.concatenate(pictures, axis=1)
-    figure = Figure(figsize=(picture.shape[1] / 100, height / 100))
-    figure.figimage(picture)
-    return figure
+    parts = units_shown(generator, layer, found, z, found_ones), changes_shown(generator, layer, held_out[:8], changes)
+    return page(*(sum(each, []) for each in zip(*parts, strict=True)))
 
 
 def study(options):

@@ -21,6 +21,11 @@ def unit_gallery(generator, layer, dissection, z, rows, count=8):
     Raises:
         ValueError: no row.
     """
+    return page(*units_shown(generator, layer, dissection, z, rows, count))
+
+
+def units_shown(generator, layer, dissection, z, rows, count=8):
+    """The lines of `unit_gallery` and their names, for a `page`."""
     to_maps, to_images = halves(generator, layer)
     maps = np.concatenate([to_maps(part, training=False) for part in parts_of(generator, z)])
     lines, names = [], []
@@ -31,7 +36,7 @@ def unit_gallery(generator, layer, dissection, z, rows, count=8):
         threshold = dissection.thresholds[unit, dissection.concepts.index(concept)]
         lines.append(pixels(images) * np.where(over > threshold, 1.0, DIMMED))
         names.append(f"unit {unit}\n{concept}\nIoU {iou:.2f}")
-    return page(lines, names)
+    return lines, names
 
 
 def before_and_after(generator, layer, z, rows):
@@ -44,12 +49,17 @@ def before_and_after(generator, layer, z, rows):
     Raises:
         ValueError: no row, or as in `intervene`.
     """
+    return page(*changes_shown(generator, layer, z, rows))
+
+
+def changes_shown(generator, layer, z, rows):
+    """The lines of `before_and_after` and their names, for a `page`."""
     before, lines, names = intervene(generator, layer, z, []), [], []
     for name, units, values in rows:
         after = intervene(generator, layer, z, units, values)
         lines += [pixels(before), pixels(after), np.clip(0.5 + (after - before).mean(axis=-1, keepdims=True) / 4, 0, 1)]
         names += [f"{name}\nbefore", "after", "difference"]
-    return page(lines, names)
+    return lines, names
 
 
 def pixels(images):
