@@ -67,7 +67,11 @@ def claims(ours, undecided):
     return [
         claim("B4", f"R-CNN in small, mAP {way}, %", paper, ours[way], "none: VOC 2007's", False, "a proxy")
         for way, paper in zip(WAYS, (54.2, 58.5), strict=True)
-    ] + [claim("B4", "box regression raises the mAP, points", 4.3, gain, "more than 0", gain > 0, undecided or "one seed")]
+    ] + [
+        claim(
+            "B4", "box regression raises the mAP, points", 4.3, gain, "more than 0", gain > 0, undecided or "one seed"
+        )
+    ]
 
 
 def pipeline():
