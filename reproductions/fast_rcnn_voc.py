@@ -22,8 +22,17 @@ from keras_cnns.detection import fast_rcnn, truncated_svd, with_deltas
 from keras_cnns.evaluation import RoIAccuracy
 from keras_cnns.layers import Preprocessing
 from keras_cnns.losses import RoICrossEntropy, RoISmoothL1
-from keras_cnns.training import SGD, step_decay
-from reproductions.detection import MEAN, ap_claim, delta_statistics, detector_scores, searched
+from keras_cnns.training import SGD
+from reproductions.detection import (
+    FRESH,
+    MEAN,
+    WARM_UP,
+    ap_claim,
+    delta_statistics,
+    detector_scores,
+    learning_rates,
+    searched,
+)
 from reproductions.pictures import save_detections
 from reproductions.recipe import Recipe
 from reproductions.runner import main
@@ -51,7 +60,7 @@ def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/p
     means, deviations = delta_statistics(train)
 
     model = fast_rcnn(classes=len(train.labels), trunk=trunk)
-    deviations_told = [start_from(model, initial)]
+    deviations_told = [start_from(model, initial), *([WARM_UP] if initial in FRESH else [])]
     for layer in model.layers:
         if layer.name.startswith(FROZEN[trunk]):
             layer.trainable = False
@@ -71,7 +80,7 @@ def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/p
         test=test,
         batch_size=batch_size,
         steps=steps,
-        optimizer=SGD(step_decay(0.001, at=(steps * 3 // 4,)), momentum=0.9, l2=5e-4, doubled=("bias",)),
+        optimizer=SGD(learning_rates(steps, steps * 3 // 4, initial), momentum=0.9, l2=5e-4, doubled=("bias",)),
         loss=[RoICrossEntropy(), RoISmoothL1()],
         metrics=[[RoIAccuracy()], []],
         preprocessing=preprocessing,

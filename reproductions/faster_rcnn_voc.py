@@ -27,8 +27,8 @@ from keras_cnns.data.segmentation import image_alone
 from keras_cnns.detection import FasterRCNNTraining, faster_rcnn, faster_rcnn_detector
 from keras_cnns.detection.faster_rcnn_training import trunk as trunk_of
 from keras_cnns.layers import Preprocessing
-from keras_cnns.training import SGD, step_decay
-from reproductions.detection import MEAN, ap_claim, detector_scores
+from keras_cnns.training import SGD
+from reproductions.detection import FRESH, MEAN, WARM_UP, ap_claim, detector_scores, learning_rates
 from reproductions.pictures import save_detections
 from reproductions.recipe import Recipe
 from reproductions.runner import main
@@ -70,7 +70,8 @@ def recipe(run, trunk="vgg16", initial="", stage=0, earlier="", shorter=600, sca
 
     build = partial(faster_rcnn, classes=len(train.labels), trunk=trunk, scales=numbers(scales))
     network, proposer = build(), None
-    said = [start_from(network, earlier if stage > 2 else initial)]
+    start = earlier if stage > 2 else initial
+    said = [start_from(network, start), *([WARM_UP] if start in FRESH else [])]
     if stage == 2:
         proposer = build(name="proposer")
         said.append(f"proposals: {start_from(proposer, earlier)}")
@@ -88,7 +89,9 @@ def recipe(run, trunk="vgg16", initial="", stage=0, earlier="", shorter=600, sca
         test=test,
         batch_size=batch_size,
         steps=steps,
-        optimizer=SGD(step_decay(0.001, at=(steps * falls // paper_steps,)), momentum=0.9, l2=5e-4, doubled=("bias",)),
+        optimizer=SGD(
+            learning_rates(steps, steps * falls // paper_steps, start), momentum=0.9, l2=5e-4, doubled=("bias",)
+        ),
         loss=None,
         metrics=None,
         preprocessing=preprocessing,
