@@ -4,9 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from skimage.color import lab2rgb, rgb2lab
 
 import keras_cnns
 from keras_cnns.evaluation import classification_errors
+from keras_cnns.layers import Preprocessing
+from keras_cnns.ops.colour import AB_BINS
 from keras_cnns.self_supervised import (
     colorization,
     colorize,
@@ -15,7 +18,7 @@ from keras_cnns.self_supervised import (
     jigsaw,
     maps_of,
 )
-from keras_cnns.self_supervised.colorization import colorization_trunk
+from keras_cnns.self_supervised.colorization import colorization_encoder, colorization_trunk
 from keras_cnns.self_supervised.context_prediction import patch_trunk
 from keras_cnns.self_supervised.encoder import from_pixels
 from keras_cnns.self_supervised.jigsaw import context_free_trunk
@@ -98,10 +101,6 @@ def test_any_backbone_colours():
     bias[100] = 100
     model.get_layer("conv8_313").bias.assign(bias)  # one colour everywhere
     grey = np.full((1, 16, 16, 3), 119, "uint8")
-    from skimage.color import lab2rgb, rgb2lab
-
-    from keras_cnns.ops.colour import AB_BINS
-
     lab = rgb2lab(grey)
     lab[..., 1:] = AB_BINS[100]
     np.testing.assert_allclose(colorize(model, grey), 255 * lab2rgb(lab), atol=1.0)
@@ -148,3 +147,16 @@ def test_tiles_are_tested_as_one_example_and_not_as_crops():
     labels = np.where(np.arange(6) < 4, right, (right + 1) % 8)
     figures = classification_errors(model, tf.data.Dataset.from_tensor_slices((pairs, labels)).batch(4))
     assert figures["top1_error"] == pytest.approx(100 * 2 / 6) and figures["images"] == 6
+
+
+def test_what_coloured_is_exported_as_an_encoder_of_photographs(tmp_path):
+    model = colorization(maps_of(keras_cnns.resnet_cifar(8, input_shape=(16, 16, 1))))
+    encoder = colorization_encoder(model)
+    photographs = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype("uint8")
+    lightness = rgb2lab(photographs)[..., :1].astype("float32") - 50
+    expected = np.mean(keras.Model(model.input, model.layers[-1].input)(lightness), axis=(1, 2))
+    np.testing.assert_allclose(encoder(photographs.astype("float32")), expected, rtol=1e-3, atol=1e-3)
+    keras_cnns.export(encoder, tmp_path / "saved", Preprocessing(16), [])
+    saved = tf.saved_model.load(str(tmp_path / "saved"))
+    features = saved.signatures["serving_default"](tf.constant(photographs))["features"]
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3)
