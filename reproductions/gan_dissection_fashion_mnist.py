@@ -117,8 +117,9 @@ def examples(generator, layer, z, held_out, found, rows):
         (f"{name}: unit {row['unit']}\n{row['concept']}\n{row['removed']:.1%} removed", [row["unit"]], 0.0)
         for name, row in chosen.items()
     ]
-    parts = units_shown(generator, layer, found, z, found_ones), changes_shown(generator, layer, held_out[:8], changes)
-    return page(*(sum(each, []) for each in zip(*parts, strict=True)))
+    active, names = units_shown(generator, layer, found, z, found_ones)
+    pairs, words = changes_shown(generator, layer, held_out[:8], changes)
+    return page(active + pairs, names + words)
 
 
 def study(options):

@@ -118,7 +118,7 @@ def save_examples(figure, options):
     """Write a figure where the report looks for a record's examples."""
     path = options.out.with_name(f"{options.out.stem}-examples.png")
     with whole(path) as part:
-        figure.savefig(part, dpi=100, format="png", metadata={"Software": None})
+        figure.savefig(part, dpi=100, format="png", bbox_inches="tight", metadata={"Software": None})
     print(f"  {path}")
 
 

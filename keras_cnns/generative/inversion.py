@@ -24,7 +24,8 @@ from keras_cnns.arguments import check_count
 from keras_cnns.generative.sampling import random_latents
 
 FEATURES = 0.002  # iGAN's weight of the distance in features
-Z_RATE, WEIGHT_RATE = 0.05, 1e-3  # Adam's
+# Adam's, of z, of an encoder, and of a generator, whose images of other z a large one would spoil.
+Z_RATE, ENCODER_RATE, GENERATOR_RATE = 0.05, 1e-3, 3e-4
 INSIDE = 0.999  # z starts at most here, so that it can move
 
 
@@ -87,7 +88,7 @@ def invert(generator, images, encoder=None, steps=500, adapt_steps=0, features=N
         generator = copy_of(generator)
         loss = lambda: tf.reduce_mean(distances(generator(z, training=False)))
         weights = generator.trainable_variables
-        descend(loss, weights, itertools.repeat((), adapt_steps), WEIGHT_RATE, adapt_steps, "generator")
+        descend(loss, weights, itertools.repeat((), adapt_steps), GENERATOR_RATE, adapt_steps, "generator")
     made = generator(z, training=False)
     return Inversion(z.numpy(), made.numpy(), pixel_errors(made, images).numpy(), random_errors, generator)
 
@@ -110,7 +111,7 @@ def latent_encoder(discriminator, latent=100):
     return keras.Model(body.inputs[0], z, name="latent_encoder")
 
 
-def train_encoder(generator, encoder, batches, steps, rate=WEIGHT_RATE):
+def train_encoder(generator, encoder, batches, steps, rate=ENCODER_RATE):
     """Teach an encoder to give each real image the z whose image is nearest to it, in squared pixels. With progress.
 
     Args:
