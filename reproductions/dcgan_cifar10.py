@@ -11,7 +11,7 @@ import sys
 
 import tensorflow as tf
 
-from keras_cnns.evaluation import pooled_features, svm_accuracy
+from keras_cnns.evaluation import pooled_features, svm_scores
 from keras_cnns.training import population_statistics
 from reproductions.dcgan import dcgan_recipe, scaled
 from reproductions.generation import features_of, fitted
@@ -35,7 +35,7 @@ def probe(discriminator, train, test, count):
             parts.append((pooled_features(discriminator, each.batches(AT_ONCE)), labels))
     (features, labels), tested = parts
     first = len(labels) * 4 // 5
-    return svm_accuracy((features[:first], labels[:first]), (features[first:], labels[first:]), tested)
+    return svm_scores((features[:first], labels[:first]), (features[first:], labels[first:]), tested)
 
 
 def recipe(run, base_filters=64, kernel_size=4, probed=50_000, classifier=""):

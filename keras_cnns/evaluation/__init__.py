@@ -8,7 +8,7 @@ from keras_cnns.evaluation.generative import (
     parzen_estimate,
     parzen_log_likelihoods,
     pooled_features,
-    svm_accuracy,
+    svm_scores,
     variety,
 )
 from keras_cnns.evaluation.instances import coco_mask_scores
@@ -52,7 +52,7 @@ __all__ = [
     "pooled_features",
     "proposal_scores",
     "segmentation_scores",
-    "svm_accuracy",
+    "svm_scores",
     "tsne",
     "variety",
     "voc_scores",

@@ -146,7 +146,7 @@ def pooled_features(discriminator, batches):
     return np.concatenate(found).astype("float32")
 
 
-def svm_accuracy(train, validation, test, penalties=PENALTIES):
+def svm_scores(train, validation, test, penalties=PENALTIES):
     """Return the accuracy of a linear L2-SVM: a dict of `accuracy` on the test, `validation_accuracy`, in %, and `C`.
 
     Args:

@@ -12,10 +12,10 @@ from keras_cnns import dcgan_discriminator
 from keras_cnns.evaluation import (
     frechet_distance,
     generative,
-    linear_probe,
     parzen_estimate,
     parzen_log_likelihoods,
     pooled_features,
+    svm_scores,
     variety,
 )
 from keras_cnns.evaluation.generative import linear_svm
@@ -118,10 +118,10 @@ def test_the_svm_is_scikit_learns():
     np.testing.assert_allclose(weights[-1], theirs.intercept_, atol=2e-3)
 
 
-def test_the_probe_chooses_c_on_the_validation_images():
+def test_c_is_chosen_on_the_validation_images():
     features, labels = load_digits(return_X_y=True)
     parts = [(features[i : i + 400], labels[i : i + 400]) for i in (0, 400, 800)]
-    found = linear_probe(*parts, penalties=(1.0, 1e-6))
+    found = svm_scores(*parts, penalties=(1.0, 1e-6))
     assert found["C"] == 1.0 and found["accuracy"] > 80 and found["validation_accuracy"] > 80
-    least = linear_probe(*parts, penalties=(1e-6,))
+    least = svm_scores(*parts, penalties=(1e-6,))
     assert least["validation_accuracy"] < found["validation_accuracy"]

@@ -128,6 +128,7 @@ def test_fine_tuning_learns_from_a_copy():
     assert classifier.output_shape == (None, 10)
 
 
+@pytest.mark.slow  # t-SNE's threads
 def test_pictures_of_features():
     train, _ = digits()
     points = tsne(train[0][:60])
