@@ -6,11 +6,11 @@ Paper: section 4.4 and Table 4: with VGG-16, R-CNN takes 47.0 s an image, Fast R
 0.22 s, proposals left out; its training takes 84 h and 9.5 h. He et al., "Spatial Pyramid Pooling" (PAMI 2015),
 section 4.3, with AlexNet's kind of trunk: convolutions of 14.37 s an image and of 0.053 s, all of it 102 times as fast
 at one scale and 38 times at five.
-Here each takes three photographs of blood cells with the same 2,000 boxes, one after another on each photograph, with
-VGG-16 for all. R-CNN takes minutes for each. R-CNN and SPPNet score by SVMs and move boxes by regression, as R-CNN's
-features have them; no result depends on what is found. The times of training are reckoned from those of three steps,
-and of R-CNN's features: those of 20 photographs, and of the share in the papers' steps that 20 have of VOC 2007's
-5,011. `--initial` as in `fast_rcnn_voc`.
+Here each takes photographs of blood cells, at least three and so many that each class has an object, with VGG-16 and
+the same boxes, all of selective search's up to 2,000, one way after another on each photograph. R-CNN takes minutes for
+each. R-CNN and SPPNet score by SVMs and move boxes by regression, as R-CNN's features have them; no result depends on
+what is found. The times of training are reckoned from those of three steps, and of R-CNN's features: those of 20
+photographs, and of the share in the papers' steps that 20 have of VOC 2007's 5,011. `--initial` as in `fast_rcnn_voc`.
 """
 
 import sys
