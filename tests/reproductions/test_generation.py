@@ -39,7 +39,8 @@ def test_gans_training_is_the_releases(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("script", "images", "shape", "steps"),
     [
-        ("dcgan_lsun", 3_033_042, (64, 64, 3), 5 * 23_695),  # five epochs of 3,033,042 // 128
+        # Five epochs of 3,033,042 // 128.
+        pytest.param("dcgan_lsun", 3_033_042, (64, 64, 3), 5 * 23_695, marks=pytest.mark.slow),
         ("dcgan_fashion_mnist", 60_000, (32, 32, 3), 25 * 468),
         ("dcgan_cifar10", 50_000, (32, 32, 3), 100 * 390),
     ],
