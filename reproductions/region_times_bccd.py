@@ -6,11 +6,11 @@ Paper: section 4.4 and Table 4: with VGG-16, R-CNN takes 47.0 s an image, Fast R
 0.22 s, proposals left out; its training takes 84 h and 9.5 h. He et al., "Spatial Pyramid Pooling" (PAMI 2015),
 section 4.3, with AlexNet's kind of trunk: convolutions of 14.37 s an image and of 0.053 s, all of it 102 times as fast
 at one scale and 38 times at five.
-Here each takes photographs of blood cells, at least three and so many that each class has an object, with VGG-16 and
-the same boxes, all of selective search's up to 2,000, one way after another on each photograph. R-CNN takes minutes for
-each. R-CNN and SPPNet score by SVMs and move boxes by regression, as R-CNN's features have them; no result depends on
-what is found. The times of training are reckoned from those of three steps, and of R-CNN's features: those of 20
-photographs, and of the share in the papers' steps that 20 have of VOC 2007's 5,011. `--initial` as in `fast_rcnn_voc`.
+Here each takes three photographs of blood cells, which show all classes, with VGG-16 and the same boxes, all of
+selective search's up to 2,000, one way after another on each photograph. R-CNN takes minutes for each. R-CNN and SPPNet
+score by SVMs and move boxes by regression, as R-CNN's features have them; no result depends on what is found. The times
+of training are reckoned from those of three steps, and of R-CNN's features: those of 20 photographs, and of the share
+in the papers' steps that 20 have of VOC 2007's 5,011. `--initial` as in `fast_rcnn_voc`.
 """
 
 import sys
@@ -25,7 +25,7 @@ from matplotlib import pyplot as plt
 
 from keras_cnns.data import digit_boxes, voc_boxes
 from keras_cnns.data.augmentation import subtract_mean
-from keras_cnns.data.detection import draw_rois, random_flip_objects, scale_objects, truth
+from keras_cnns.data.detection import draw_rois, random_flip_objects, scale_objects, truth, with_proposals
 from keras_cnns.data.segmentation import image_alone
 from keras_cnns.data.windows import warp_window, windows
 from keras_cnns.detection import (
@@ -51,7 +51,7 @@ from keras_cnns.layers.preprocessing import pixels_of
 from keras_cnns.losses import RoICrossEntropy, RoISmoothL1
 from keras_cnns.ops import detections
 from keras_cnns.training import SGD, small_memory_step
-from reproductions.detection import searched, written
+from reproductions.detection import written
 from reproductions.record import measured, parser_of, publish
 from reproductions.runner import two_like
 from reproductions.segmentation import VGG_MEAN, start_from
@@ -59,7 +59,7 @@ from reproductions.study import save
 
 SCRIPT = "region_times_bccd"
 PHOTOS, PROPOSALS, STEPS = 3, 2000, 3
-SMOKE, SMOKE_WINDOWS = (1, 24), 8
+SMOKE, SMOKE_WINDOWS = (6, 24), 8
 ONE_SCALE = (688,)
 SHORTER, LONGEST = 600, 1000
 MIDDLE = 8.0  # of the receptive field of conv5_3's first cell: VGG-16's poolings keep the middle
@@ -126,18 +126,22 @@ def measure(options):
 
 
 def photos_of(images, folder, count, proposals):
-    """The first photographs, so many that each class has an object: dicts as `keras_cnns.data.windows` has them."""
+    """The first photographs, and as the last the next one that leaves no class without an object: dicts as
+    `keras_cnns.data.windows` has them."""
     photos, labels = [], set()
     for _, name, image, rows in images.records():
-        there, path = truth(rows), Path(name.numpy().decode())
-        path = path if path.is_file() else written(path.name, image.numpy(), folder)
+        there, name = truth(rows), name.numpy().decode()
+        complete = len(labels.union(there["labels"].tolist())) == len(images.labels)
+        if len(photos) == count - 1 and not complete:
+            continue
+        path = Path(name) if Path(name).is_file() else written(name, image.numpy(), folder)
         pixels = pixels_of(path, 3)
         boxes = np.concatenate([there["boxes"], selective_search(pixels)])[:proposals].astype("float32")
-        photos.append({"path": path, "pixels": pixels, "boxes": boxes, "labels": there["labels"]})
+        photos.append({"name": name, "path": path, "pixels": pixels, "boxes": boxes, "labels": there["labels"]})
         labels.update(there["labels"].tolist())
-        if len(photos) >= count and len(labels) == len(images.labels):
+        if len(photos) == count:
             return photos
-    raise ValueError(f"{images.name} has {len(photos)} photographs and {len(labels)} of its classes; more are needed.")
+    raise ValueError(f"{images.name} has no {count} photographs that show each of its {len(images.labels)} classes.")
 
 
 def times_of(photos, images, options, folder):
@@ -194,7 +198,7 @@ def times_of(photos, images, options, folder):
         "R-CNN": seconds_a_step(
             *windows_training(windows_net, photos, images, SMOKE_WINDOWS if options.smoke else WINDOWS)
         ),
-        "Fast R-CNN": seconds_a_step(*rois_training(fast, images, folder)),
+        "Fast R-CNN": seconds_a_step(*rois_training(fast, photos, images)),
     }
     features = np.mean([each["whole"] - each["SVMs and the rest"] for each in seconds[WAYS[0]]])
     training = {way: {"fine-tuning": round(PAPER_STEPS[way] * TRAINED / VOC) * each} for way, each in a_step.items()}
@@ -276,29 +280,31 @@ def stores_of(folder, kept, photos, model):
 def windows_training(model, photos, images, count):
     """R-CNN's fine-tuning: so many windows a step, in parts that fit the memory."""
     warp = warp_window(model.input_shape[1], CONTEXT, VGG_MEAN, flip=True)
-    data = windows(photos, images.labels, images.name).each(warp)
+    batches = windows(photos, images.labels, images.name).each(warp).batches(count, shuffle=True)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    return model, data, count, loss, lambda model: small_memory_step(model, MICRO_BATCHES)
+    return model, batches, loss, lambda model: small_memory_step(model, MICRO_BATCHES)
 
 
-def rois_training(model, images, folder):
+def rois_training(model, photos, images):
     """Fast R-CNN's: 2 photographs with 64 boxes each, conv1 and conv2 left as they are."""
     for layer in model.layers:
         layer.trainable = not layer.name.startswith(("conv1_", "conv2_"))
     draw = draw_rois(count=64, foreground=0.25, means=(0.0,) * 4, deviations=(0.1, 0.1, 0.2, 0.2))
-    data = searched(images.take(2), folder, PROPOSALS).each(
+    boxes = {photo["name"]: photo["boxes"][len(photo["labels"]) :] for photo in photos}
+    none = np.zeros((0, 4), "float32")  # of photographs that are only read ahead
+    data = with_proposals(images, lambda name: boxes.get(name, none), PROPOSALS).each(
         random_flip_objects, scale_objects(SHORTER, LONGEST), image_alone(subtract_mean(VGG_MEAN)), draw
     )
-    return model, data.padded(), 2, [RoICrossEntropy(), RoISmoothL1()], lambda model: model.train_step
+    losses = [RoICrossEntropy(), RoISmoothL1()]
+    return model, data.padded().batches(2), losses, lambda model: model.train_step
 
 
-def seconds_a_step(model, data, batch_size, loss, step_of):
-    """The median of `STEPS` training steps, after one that traces."""
+def seconds_a_step(model, batches, loss, step_of):
+    """The median of `STEPS` training steps on the first batch, after one that traces."""
     model.compile(SGD(0.001, momentum=0.9, l2=5e-4), loss, jit_compile=False)
-    batches = data.batches(batch_size, shuffle=True, drop_remainder=True, seed=0, epoch=0).repeat()
     model._symbolic_build(data_batch=tf.nest.map_structure(two_like, batches.element_spec))
     step, seconds = tf.function(step_of(model)), []
-    for batch in batches.take(STEPS + 1):
+    for batch in batches.take(1).repeat(STEPS + 1):
         seconds.append(clock(step, batch)[1])
         print(f"{model.name}: a step of {seconds[-1]:.1f} s", flush=True)
     return float(np.median(seconds[1:]))

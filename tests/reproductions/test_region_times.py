@@ -46,8 +46,9 @@ def test_random_svms_and_regressors_find_boxes_inside_the_photograph():
     assert (found["boxes"] >= 0).all() and (found["boxes"] <= [60, 40, 60, 40]).all()
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_photographs_are_taken_until_each_class_has_an_object(count, tmp_path):
-    photos = times.photos_of(times.digit_boxes("train"), tmp_path, count, 20)
-    assert len(photos) >= count and len({label for photo in photos for label in photo["labels"].tolist()}) == 10
+def test_the_last_photograph_leaves_no_class_without_an_object(tmp_path):
+    photos = times.photos_of(times.digit_boxes("train"), tmp_path, 6, 20)
+    assert len(photos) == 6 and len({label for photo in photos for label in photo["labels"].tolist()}) == 10
     assert all(len(photo["boxes"]) <= 20 and photo["path"].is_file() for photo in photos)
+    with pytest.raises(ValueError, match="has no 1 photographs that show each of its 10 classes"):
+        times.photos_of(times.digit_boxes("train").take(5), tmp_path, 1, 20)
