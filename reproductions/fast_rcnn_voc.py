@@ -24,7 +24,7 @@ from keras_cnns.layers import Preprocessing
 from keras_cnns.losses import RoICrossEntropy, RoISmoothL1
 from keras_cnns.training import SGD
 from reproductions.detection import (
-    FRESH,
+    CONVOLUTIONS,
     MEAN,
     WARM_UP,
     ap_claim,
@@ -60,7 +60,7 @@ def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/p
     means, deviations = delta_statistics(train)
 
     model = fast_rcnn(classes=len(train.labels), trunk=trunk)
-    deviations_told = [start_from(model, initial), *([WARM_UP] if initial in FRESH else [])]
+    deviations_told = [start_from(model, initial), *([WARM_UP] if initial == CONVOLUTIONS else [])]
     for layer in model.layers:
         if layer.name.startswith(FROZEN[trunk]):
             layer.trainable = False

