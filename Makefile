@@ -9,8 +9,10 @@ reproduce: .venv/installed
 	$(RUN) -m reproductions.resnet_digits --out $(OUT) --resume
 	$(RUN) reproductions/use_saved_model.py $(OUT)/saved_model $(OUT)/test_images/*.png
 
+# In two parts: TensorFlow's kernels keep the memory of every network that ran in a process.
 test: .venv/installed
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 2 --ignore=tests/reproductions
+	$(RUN) -m pytest -n 2 tests/reproductions
 
 test-fast: .venv/installed
 	$(RUN) -m pytest -n 2 -m "not slow"

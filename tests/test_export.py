@@ -100,6 +100,7 @@ def test_bytes_of_several_sizes_and_formats_are_the_images(tmp_path):
         np.testing.assert_allclose(together["probabilities"][i], alone["probabilities"][0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_grey_transparent_deep_and_printed_images(tmp_path):
     grey, smooth = noise(8, 8), np.repeat(np.arange(0, 256, 4, "uint8").reshape(8, 8, 1), 3, axis=-1) // (1, 2, 3)
     three = np.repeat(grey[..., None], 3, axis=-1)

@@ -229,6 +229,7 @@ def detector_run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_detect_draws_boxes_and_goes_on_after_a_file_that_is_no_image(detector_run, run, tmp_path, capsys):
     Image.fromarray(red_and_blue()).save(tmp_path / "photo.png")
     photos = [str(tmp_path / "photo.png"), str(tmp_path / "none.png")]
@@ -245,6 +246,7 @@ def test_detect_draws_boxes_and_goes_on_after_a_file_that_is_no_image(detector_r
     assert "detect, as fast_rcnn, yolo_detector, faster_rcnn_detector and mask_rcnn do" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_detector_is_exported_with_its_boxes(detector_run, tmp_path):
     """The answer is that of `detect` on the same photograph and boxes, and an image's with few boxes ends in zeros."""
     assert main(["export", str(detector_run), str(tmp_path / "saved")]) == 0
@@ -326,6 +328,7 @@ def test_a_detector_that_needs_no_boxes_detects_and_is_exported(build, preproces
     assert answer["labels"] == [LABELS[label] for _, _, label in expected] + [""] * (100 - count)
 
 
+@pytest.mark.slow
 def test_visualize_draws_what_is_asked_for(run, tmp_path, capsys):
     image = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(2, 3, name="conv1")(image)

@@ -29,6 +29,7 @@ def check(pair, sides, classes):
     assert abs(exchanged - ours).max() > 100 * TOLERANCE  # or any weights would have done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", [pair for pair in PAIRS if str(pair) in FAST], ids=str)
 def test_logits_of_a_small_image_are_equal(pair):
     check(pair, SMALL, classes=10)

@@ -114,6 +114,7 @@ def test_what_is_no_state_dict(model, refused):
     refused("no place for its state_dict", keras_cnns.load_torchvision, model, {"state_dict": state_dict()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("builder", "input_shape"),
     [
@@ -193,6 +194,7 @@ def test_a_source_that_is_no_model(model, refused):
     refused("resnet_cifar8 is not in keras.applications", keras_cnns.load_keras_applications, model, model)
 
 
+@pytest.mark.slow
 def test_strides_in_the_other_convolution(refused):
     network = keras_cnns.resnet50(stride_in="3x3", input_shape=(32, 32, 3), classes=10)
     message = r"res3a_branch2a strides by \(1, 1\), conv3_block1_1_conv by \(2, 2\): .*stride_in=\"1x1\""

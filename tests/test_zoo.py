@@ -41,6 +41,7 @@ def inputs(model, input_shape):
     return [images, np.tile(np.int32([0, 0, 1, 1]), (2, 3, 1))] if len(model.inputs) == 2 else images
 
 
+@pytest.mark.slow
 @tables
 def test_counts_and_rows_equal_the_paper(variant):
     model = getattr(keras_cnns, variant.builder)(**variant.arguments)
@@ -75,6 +76,7 @@ def labels(logits):
     return numbers
 
 
+@pytest.mark.slow
 @families
 def test_every_weight_gets_a_gradient(small):
     model, images = small
@@ -91,6 +93,7 @@ def test_every_weight_gets_a_gradient(small):
     assert not without
 
 
+@pytest.mark.slow
 @families
 def test_saved_and_loaded_it_is_the_same(small, tmp_path):
     model, images = small
@@ -107,6 +110,7 @@ def test_a_smaller_input_is_refused_with_the_smallest_size(builder, arguments, i
         getattr(keras_cnns, builder)(input_shape=(side - 1, side, channels), **arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", smallest)
 def test_logits_are_float32_under_mixed_precision(row):
     builder, arguments, input_shape = row

@@ -92,6 +92,7 @@ UNIFORM = {
 }
 
 
+@pytest.mark.slow
 @every_network
 def test_all_kernels_are_seen(name):
     assert len(kernels(name)) == KERNELS[name]

@@ -12,6 +12,7 @@ def trainable(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
+@pytest.mark.slow
 def test_other_classes_and_channels_change_one_layer_each():
     assert trainable(densenet121(classes=100)) == 7_056_356  # 7,978,856 - 900 * (1,024 + 1)
     assert trainable(densenet121(input_shape=(64, 64, 1))) == 7_972_584  # 7,978,856 - 2 * 49 * 64
@@ -42,6 +43,7 @@ def test_a_layer_sees_all_before_it_unchanged():
     np.testing.assert_array_equal(np.concatenate(parts, axis=-1), joined)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("input_shape", "shapes"),
     [

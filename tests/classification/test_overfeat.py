@@ -41,6 +41,7 @@ def test_an_unknown_variant_is_told_both():
         overfeat("small")
 
 
+@pytest.mark.slow
 def test_dropout_stands_after_the_hidden_dense_layers_and_scales_at_test_time():
     plain = overfeat(input_shape=(71, 71, 3), classes=2)
     model = overfeat(input_shape=(71, 71, 3), classes=2, dropout=0.5)

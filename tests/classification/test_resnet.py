@@ -17,11 +17,13 @@ def weights_of(model, block):
     return sum(row.weights for row in layer_table(model) if row.name.startswith(f"res{block}_branch2"))
 
 
+@pytest.mark.slow
 def test_other_classes_change_the_last_layer_only():
     assert trainable(resnet34(classes=100)) == 21_335_972  # 21,797,672 - 900 * (512 + 1)
     assert trainable(resnet50(classes=100)) == 23_712_932  # 25,557,032 - 900 * (2,048 + 1)
 
 
+@pytest.mark.slow
 def test_projections_everywhere_are_counted():
     # Of the blocks without a projection in option B, each gets width^2 weights and 2 * width of batch normalisation.
     # ResNet-34: 3 * 4,224 + 3 * 16,640 + 5 * 66,048 + 2 * 263,168 = 919,168
@@ -35,6 +37,7 @@ def test_option_a_has_no_parameters_in_its_shortcuts():
     assert trainable(resnet18("A", classes=10, input_shape=(64, 64, 1))) == 11_001_546  # - 990 * 513 - 2 * 49 * 64
 
 
+@pytest.mark.slow
 def test_the_stride_in_the_3x3_costs_time_but_no_parameters():
     first, second = resnet50(), resnet50(stride_in="3x3")
     assert trainable(second) == 25_557_032
@@ -47,6 +50,7 @@ def test_the_stride_in_the_3x3_costs_time_but_no_parameters():
     assert sum(row.multiply_adds for row in layer_table(second)) == 4_089_184_256
 
 
+@pytest.mark.slow
 def test_a_bottleneck_is_as_cheap_as_a_quarter_as_wide_pair():
     assert weights_of(resnet50(), "2b") == 69_632  # 256 * 64 + 9 * 64 * 64 + 64 * 256, between 256 maps
     assert weights_of(resnet34(), "2b") == 73_728  # 2 * 9 * 64 * 64, between 64 maps
@@ -54,6 +58,7 @@ def test_a_bottleneck_is_as_cheap_as_a_quarter_as_wide_pair():
     assert weights_of(keras.Model(maps, pair(maps, 256, 1, "2b")), "2b") == 1_179_648  # 2 * 9 * 256 * 256: 17 times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("input_shape", "shapes"),
     [
@@ -85,6 +90,7 @@ def test_padding_is_the_same_on_both_sides():
     assert (padding["conv1"], padding["pool1"], padding["res3a_branch2b"], padding["res3a_branch1"]) == (3, 1, 1, 0)
 
 
+@pytest.mark.slow
 def test_names_are_the_released_ones():
     shallow = {layer.name for layer in resnet50(input_shape=(32, 32, 3)).layers}
     assert {"bn_conv1", "res2a_branch1", "bn2a_branch1", "res3d_branch2c", "res4f", "res5c", "fc1000"} <= shallow

@@ -11,6 +11,7 @@ def trainable(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
+@pytest.mark.slow
 def test_projections_are_counted():
     # Two 1x1 projections, 16 * 32 + 32 * 64 = 2,560, and their batch normalisation, 2 * (32 + 64) = 192
     assert trainable(resnet_cifar(20, shortcut="B")) == 272_474  # 269,722 + 2,752

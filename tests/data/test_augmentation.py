@@ -53,6 +53,7 @@ def test_alexnet_draws_each_of_the_papers_2048_variants():
     assert variants == expected
 
 
+@pytest.mark.slow
 def test_all_33_offsets_fit_when_asked_for_all():
     image = tf.repeat(tf.reshape(tf.range(256), (1, 256, 1, 1)) * tf.ones((1, 1, 256, 1), tf.int32), 1000, axis=0)
     tops = augmentation.random_crop(224)(image, keys(1000))[:, 0, 0, 0].numpy()
@@ -68,6 +69,7 @@ def test_flip_mirrors_about_half_of_the_images_whole():
     assert 900 < mirrored.sum() < 1100  # 4.5 standard deviations
 
 
+@pytest.mark.slow
 def test_pad_and_crop_moves_each_image_by_itself_within_4_pixels():
     images = np.zeros((3000, 8, 8, 1), "uint8")
     images[:, 4, 4] = 1
@@ -164,6 +166,7 @@ def test_a_function_for_batches_cuts_single_images():
     assert corners == {(top, left) for top in (0, 1) for left in (0, 1, 2)}
 
 
+@pytest.mark.slow
 def test_patches_have_8_to_100_percent_of_the_area_and_a_shape_of_3_to_4():
     """The rows and columns in a patch tell where it was cut: it spans (last - first) * 50 / 49 of them, to a pixel."""
     crop = augmentation.random_area_crop(50)

@@ -72,6 +72,7 @@ def loaded(images):
 NONE = [-1.0] * 6
 
 
+@pytest.mark.slow
 def test_voc_boxes_from_0_with_exclusive_ends(tmp_path):
     images = voc_boxes(voc_folder(tmp_path), "train")
     assert (images.labels, len(images), images.corrupt) == (["cat", "dog"], 3, [])
@@ -89,6 +90,7 @@ def test_voc_boxes_from_0_with_exclusive_ends(tmp_path):
     assert truth(second)["boxes"].shape == (0, 4)
 
 
+@pytest.mark.slow
 def test_shuffled_batches_keep_each_image_with_its_own(tmp_path):
     images = voc_boxes(voc_folder(tmp_path), "train").each(pad_objects(HEIGHT, WIDTH))
     fixed = {image.tobytes(): objects.tolist() for image, objects in loaded(images)}
@@ -249,6 +251,7 @@ class Downloads:
         return {name: str(self.root) for name in urls}
 
 
+@pytest.mark.slow
 def test_tensorflow_datasets_boxes_are_those_of_its_files(prepared):
     images = tfds_boxes("voc/2007", "train+validation", prepared)
     assert len(images) == 3 and images.labels[:2] == ["aeroplane", "bicycle"] and len(images.labels) == 20
@@ -344,6 +347,7 @@ def test_jittered_boxes_stay_on_their_pixels():
     assert 0 < gone < 20  # a part begins as far as 12 rows down
 
 
+@pytest.mark.slow
 def test_two_sets_are_one(tmp_path):
     first = voc_boxes(voc_folder(tmp_path / "one"), "train", labels=["cat", "dog"])
     second = voc_boxes(voc_folder(tmp_path / "two", trainval="d"), "train", labels=["cat", "dog"])
@@ -410,6 +414,7 @@ def test_proposals_stand_behind_the_objects_and_move_with_them(proposed):
         assert objects_and_proposals(moved)[1].numpy().tolist() in ([[20, 40, 60, 100]], [[132, 40, 172, 100]])
 
 
+@pytest.mark.slow
 def test_what_a_step_learns_from_is_drawn_by_seed_and_epoch(proposed):
     """Of a page's nine digits and four proposals; batches of two pages of different sizes are padded with zeros."""
 

@@ -125,6 +125,7 @@ def test_coco_instances_are_boxes_with_masks(images):
     np.testing.assert_array_equal(two[0, 1], np.tile(255 * (np.arange(56) >= 28), (56, 1)))
 
 
+@pytest.mark.slow
 def test_whole_masks_are_those_of_the_file(images):
     masks = {"one.png": [rectangle(1, 1, 3, 3)], "two.png": [rectangle(10, 3, 20, 8), rectangle(8, 0, 12, 30)]}
     transformed = images.each(objects_alone(scale_objects(60, 100)), random_flip_instances)
@@ -137,6 +138,7 @@ def test_whole_masks_are_those_of_the_file(images):
         whole_masks(images.in_memory())
 
 
+@pytest.mark.slow
 def test_batches_of_pairs_padded_shuffled_and_in_memory(images):
     def smaller(pair, key):
         image, (objects, masks) = pair
@@ -156,6 +158,7 @@ def test_batches_of_pairs_padded_shuffled_and_in_memory(images):
                 tf.nest.map_structure(np.testing.assert_array_equal, fixed[image[0].numpy().tobytes()], label)
 
 
+@pytest.mark.slow
 def test_an_image_left_out_takes_its_masks_along(images, tmp_path):
     file = tmp_path / "one.png"
     file.write_bytes(file.read_bytes()[:200])
@@ -250,6 +253,7 @@ def test_functions_of_objects_alone_leave_masks():
     np.testing.assert_array_equal(same, masks)
 
 
+@pytest.mark.slow
 def test_digits_have_the_masks_of_their_ink():
     images = digit_instances("test").take(2)
     flipped = images.each(objects_alone(scale_objects(192, 192)), random_flip_instances)
@@ -302,6 +306,7 @@ class Archives(Downloads):
         return str(path.parent if hasattr(path, "parent") else path.rpartition("/")[0])
 
 
+@pytest.mark.slow
 def test_panoptic_things_of_tensorflow_datasets(panoptic):
     images = tfds_instances("coco/2017_panoptic", "train", panoptic)
     assert (len(images), len(images.labels), images.corrupt) == (1, 80, [])
@@ -314,6 +319,7 @@ def test_panoptic_things_of_tensorflow_datasets(panoptic):
     np.testing.assert_array_equal(coco.decode(own[1]), rectangle(10, 4, 30, 20))
 
 
+@pytest.mark.slow
 def test_a_set_with_a_mask_for_each_object(tmp_path):
     """As `lvis` has them: PNGs of 0 and 255, no crowds."""
     import tensorflow_datasets as tfds

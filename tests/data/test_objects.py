@@ -106,6 +106,7 @@ def test_beyond_the_image_is_black_and_void():
     np.testing.assert_array_equal(part[..., 0] == 0, outside)
 
 
+@pytest.mark.slow
 def test_proposals_overlap_by_half():
     """By the share of the object that a crop without context shows, and of the crop that the object fills."""
     mask = np.zeros((300, 300, 2), "uint8")

@@ -57,6 +57,7 @@ def augmented_folder(folder):
     return square(folder_images(folder, "train")).map(pad_and_crop(4), random_flip)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["memory", "stream"])
 def test_batches_from_any_step_on_are_those_of_the_whole_epoch(source, folder):
     images = augmented_digits() if source == "memory" else augmented_folder(folder)
@@ -130,6 +131,7 @@ def test_a_test_folder_is_numbered_by_the_training_folders_classes(tmp_path):
         folder_images(tmp_path, "test")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
 def test_a_corrupt_image_is_named_counted_and_left_out(folder, damage, capfd):
     victims = [next((folder / "coffee").glob("2.*")), next((folder / "rocket").glob("3.*"))]
@@ -148,6 +150,7 @@ def test_a_corrupt_image_is_named_counted_and_left_out(folder, damage, capfd):
     assert all(message.count(f"{victim} cannot be decoded") == 1 for victim in victims)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [random_area_crop(64), random_scaled_crop(70, 100, 64), scaled_centre_crop(80, 64)])
 def test_cutting_before_decoding_gives_the_pixels_of_cutting_after_it(folder, cut):
     """PNG files are among them, and JPEG with colours at half the width and at the whole."""
@@ -178,6 +181,7 @@ def test_only_the_part_is_decoded(monkeypatch):
     assert boxes == [[100, 199, 50, 62], [0, 0, 400, 600], [399, 598, 1, 2]]
 
 
+@pytest.mark.slow
 def test_a_jpeg_cut_off_below_the_part_is_still_named(folder):
     """Half the file is there, and decoding the top rows alone would not notice."""
     victim = next(file for file in sorted((folder / "coffee").iterdir()) if file.suffix == ".jpg")
@@ -191,6 +195,7 @@ def test_a_jpeg_cut_off_below_the_part_is_still_named(folder):
     assert corrupt == [str(victim)]
 
 
+@pytest.mark.slow
 def test_the_accurate_transform_is_that_of_pillow(tmp_path):
     """Pillow decodes by libjpeg's accurate transform; the fast one differs from it by a few levels."""
     for name in ("one", "two"):
@@ -218,6 +223,7 @@ def test_strict_makes_a_corrupt_image_fatal(folder):
             list(square(folder_images(folder, split, strict=True)).batches(3))
 
 
+@pytest.mark.slow
 def test_a_resumed_epoch_with_corrupt_images_goes_on_where_it_was(folder):
     next((folder / "coffee").glob("2.*")).write_bytes(b"nothing")
     epoch = {"seed": 3, "shuffle": True, "drop_remainder": True}
@@ -225,6 +231,7 @@ def test_a_resumed_epoch_with_corrupt_images_goes_on_where_it_was(folder):
     equal(whole[5:], augmented_folder(folder).batches(3, skip=5, count=4, **epoch))
 
 
+@pytest.mark.slow
 def test_grey_rgba_and_16_bit_images_become_rgb(folder):
     extra = folder / "chelsea"
     for file in extra.iterdir():

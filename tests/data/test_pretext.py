@@ -105,6 +105,7 @@ def test_tiles_have_no_level_and_no_contrast_of_their_own_and_come_again():
         pretext.jigsaw_puzzles(pretext.permutation_set(5, tiles=3))
 
 
+@pytest.mark.slow
 def test_the_second_patch_lies_where_the_label_says(monkeypatch):
     monkeypatch.setattr(pretext, "prepare_patches", lambda patches, *others: patches)
     pairs, labels = pretext.patch_pairs(side=6, gap=3, jitter=1)(ramps(800, 20), keys(800))

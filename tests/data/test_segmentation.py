@@ -42,6 +42,7 @@ def loaded(images, **order):
     return [image[0].numpy() for image, _ in batches], [mask[0].numpy() for _, mask in batches]
 
 
+@pytest.mark.slow
 def test_images_and_masks_of_folders(folder):
     images = mask_folders(folder, "train", void=2)
     assert (images.labels, len(images)) == (["road", "sky"], 3)
@@ -89,6 +90,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_mask_that_cannot_be_used_is_named_and_left_out(fault, folder, capsys):
     mask, message = FAULTS[fault]
@@ -163,6 +165,7 @@ def voc(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inside", ["", "VOCdevkit", "VOCdevkit/VOC2012"])
 def test_voc_by_its_palette(inside, voc):
     images = voc_masks(voc / inside, "train")
@@ -212,6 +215,7 @@ def coded(count=6, size=16):
     return Images("coded", "", range(200), count, arrays=arrays, mask=segmentation.MaskReader(200))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

@@ -91,6 +91,7 @@ def test_crops_are_those_of_tensorflows_resize():
     np.testing.assert_allclose(doubled, tf.image.resize(images, (16, 16)), atol=1e-2)
 
 
+@pytest.mark.slow
 def test_areas_shapes_and_places_of_crops_are_drawn_evenly():
     """A ramp tells where a crop lies: columns of the crop are the columns of the image that were sampled."""
     y, x = np.meshgrid(np.arange(100.0), np.arange(100.0), indexing="ij")

@@ -55,6 +55,7 @@ def test_batches_have_a_quarter_of_objects_and_show_them(photos):
             np.testing.assert_allclose(window[1:-1, 1:-1].mean(axis=(0, 1)), expected, atol=1)
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_windows_and_half_are_mirrored(photos):
     each = warp_window(8, 2, (100.0, 100.0, 100.0), flip=True)
     images = windows(photos, ["red", "blue"], "test", most=12).each(each)

@@ -28,6 +28,7 @@ def small():
     return fast_rcnn(classes=2, trunk="alexnet")
 
 
+@pytest.mark.slow
 def test_a_box_sees_the_cells_that_it_pools(small):
     """A pixel beyond the receptive field of a box's cells changes nothing; one inside does."""
     random = np.random.default_rng(0)

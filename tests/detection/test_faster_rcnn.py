@@ -28,6 +28,7 @@ def test_the_proposal_networks_count(trunk_name, expected):
     assert [layer.filters for layer in layers[1:]] == [18, 36]
 
 
+@pytest.mark.slow
 def test_proposals_lie_in_each_image(network):
     images = np.random.default_rng(0).normal(size=(2, 128, 160, 3)).astype("float32") * 50
     logits, deltas, boxes, scores, moves = network([images, np.float32([[128, 160], [96, 64]])])

@@ -66,6 +66,7 @@ def test_it_learns_a_page_by_heart(pages):
     assert last["loss"] < 0.7 * first["loss"] and last["mask_loss"] < 0.6
 
 
+@pytest.mark.slow
 def test_what_is_found_lies_in_its_image(pages):
     """Of a page in a larger batch; what is behind the number found is zeros."""
     model = mask_rcnn(**TINY)

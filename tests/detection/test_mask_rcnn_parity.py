@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_cnns import load_torchvision, mask_rcnn
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused():
     small = {"classes": 2, "trunk": "resnet18", "proposals": 5}
     with pytest.raises(ValueError, match=r"it has no backbone\.body\.conv1\.weight for conv1"):

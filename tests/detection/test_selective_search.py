@@ -166,6 +166,7 @@ def test_one_colour_is_one_region(value):
     np.testing.assert_array_equal(selective_search(np.full((40, 60, 3), value, "uint8"), "fast"), [[0, 0, 60, 40]])
 
 
+@pytest.mark.slow
 def test_a_large_image_is_searched_smaller_and_its_boxes_are_of_its_own_size(figures):
     large = np.kron(figures, np.ones((6, 6, 1), "uint8"))  # 1200x960
     boxes = selective_search(large, "fast")

@@ -20,6 +20,7 @@ def networks():
     return classifier, detector
 
 
+@pytest.mark.slow
 def test_a_window_over_the_whole_map_is_the_classifier(networks):
     """At 224x224, conv5 has 13x13 cells, where both of the paper's rules give the same bins."""
     classifier, detector = networks
@@ -51,6 +52,7 @@ def middle_of(cell, model, side):
     return (seen[0] + seen[-1] + 1) / 2
 
 
+@pytest.mark.slow
 def test_where_the_cells_lie_by_gradient(networks):
     """An inner cell of a map of 13, seen from the image's border."""
     classifier, _ = networks
@@ -98,6 +100,7 @@ def test_the_scale_at_which_a_window_is_nearest_224():
     assert nearest_scale(boxes[:0], (300, 400)).shape == (0,)
 
 
+@pytest.mark.slow
 def test_pooled_features_are_those_of_the_whole_network(networks, monkeypatch):
     """Of a photo of 62x80 at two scales, whose shorter sides are 62 and 93; windows are to be near 64x64 here."""
     monkeypatch.setattr(sys.modules["keras_cnns.detection.sppnet"], "WINDOW", 64)

@@ -20,6 +20,7 @@ def test_the_paper_counts_its_layers():
     assert LAYERS["paper"][: len(PRETRAINED)] == PRETRAINED
 
 
+@pytest.mark.slow
 def test_any_grid_boxes_and_classes():
     """S x S x (5 B + C): the paper's is 7x7x30 on VOC."""
     small = {"input_shape": (64, 96, 3), "variant": "fast"}

@@ -46,6 +46,7 @@ def photographs():
     return Images("photographs", "", "abc", 5, records), pictures, labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("replicas", "scales"), [(1, (22, 30)), (2, (22, 30)), (1, (25,))])
 def test_scales_and_mirrors_equal_every_window_one_by_one(replicas, scales):
     keras.utils.set_random_seed(0)

@@ -47,6 +47,7 @@ def small_encoder():
     return keras.Model(image, x, name="small")
 
 
+@pytest.mark.slow
 def test_features_are_those_of_inference_and_the_encoder_stays_as_it_is():
     encoder, (train, test) = small_encoder(), images()
     before = [weight.numpy() for weight in encoder.weights]
@@ -63,6 +64,7 @@ def test_features_are_those_of_inference_and_the_encoder_stays_as_it_is():
         np.testing.assert_array_equal(weight, value)
 
 
+@pytest.mark.slow
 def test_replicas_share_the_work_and_keep_the_order():
     with mirrored(2).scope():
         encoder = small_encoder()
@@ -120,6 +122,7 @@ def test_a_subset_has_as_many_of_each_class():
     assert len(np.intersect1d(balanced_subset(labels, 0.1), balanced_subset(labels, 0.1, seed=1))) < 30
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns_from_a_copy():
     (train, labels), test = images()
     encoder = small_encoder()

@@ -72,6 +72,7 @@ def test_they_are_scikit_learns(tested):
     )
 
 
+@pytest.mark.slow
 def test_batches_replicas_and_sizes_change_nothing(tested, two_replicas):
     masks, logits, model = tested
     expected = segmentation_scores(model, batches(masks, logits, 5), boundary=True)

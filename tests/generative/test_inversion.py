@@ -68,6 +68,7 @@ def alive():
     return generator
 
 
+@pytest.mark.slow
 def test_a_dcgans_z_is_found_again_from_near_it():
     """The encoder is one that errs a little: it gives the true z moved."""
     generator = alive()
@@ -93,6 +94,7 @@ def test_an_encoder_learns_the_inverse_of_a_linear_generator():
     np.testing.assert_array_equal(generator.get_weights()[0], MATRIX)
 
 
+@pytest.mark.slow
 def test_the_adapted_generator_comes_nearer_and_the_given_one_stays():
     generator = alive()
     before = generator.get_weights()

@@ -40,6 +40,7 @@ def check_readable(figure):
     assert width <= 17 and height <= 17 * 3 / 4  # text of 7.5 points is 5.9 on a slide 13.3 inches wide
 
 
+@pytest.mark.slow
 def test_alexnet():
     figure = diagram(keras_cnns.alexnet())
     check_readable(figure)
@@ -62,6 +63,7 @@ def test_alexnet():
     assert "batch normalisation" not in found
 
 
+@pytest.mark.slow
 def test_residual_blocks_are_folded():
     """Section 4.2: 2n layers a stage; the first block of stages 2 and 3 halves the maps and stands alone."""
     figure = diagram(keras_cnns.resnet_cifar(110))
@@ -126,6 +128,7 @@ def test_branches_stand_side_by_side_and_normalisation_on_its_layer():
     assert not {"m_bn", "bn"} & set(found) and "batch normalisation" in found
 
 
+@pytest.mark.slow
 def test_long_ways_around_are_told_where_they_end():
     """Encoder and decoder: the levels are steps of the main row; what skips them is named at the other end."""
     image = x = keras.Input((64, 64, 3), name="image")
@@ -161,6 +164,7 @@ def test_models_without_images_or_of_free_size_and_inside_models():
     assert {"image", "c", "d", "?×?×5", "1×1 conv, 5"} <= set(words(figure))
 
 
+@pytest.mark.slow
 def test_files(tmp_path):
     model = keras_cnns.resnet_cifar(8)
     diagram(model, tmp_path / "a.png")

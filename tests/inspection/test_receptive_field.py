@@ -167,6 +167,7 @@ ALEXNET = [
 ]
 
 
+@pytest.mark.slow
 def test_alexnet(alexnet):
     for row in ALEXNET:
         check(alexnet, *row)
@@ -176,6 +177,7 @@ def test_alexnet(alexnet):
     assert (measured.size, measured.box, measured.unit) == (227, (0, 0, 227, 227), None)
 
 
+@pytest.mark.slow
 def test_resnet_cifar():
     """ResNet-14: two blocks a stage. conv0 3; four convolutions add 2 each, then 2 + 3 * 4, then 4 + 3 * 8."""
     model = keras_cnns.resnet_cifar(14, input_shape=(128, 128, 3))
@@ -196,6 +198,7 @@ def test_resnet_cifar():
     assert receptive_field(keras_cnns.resnet_cifar(14, input_shape=(None, None, 3)), "fc") == (None, None, 0)
 
 
+@pytest.mark.slow
 def test_the_gradient_reaches_through_a_hundred_layers():
     """Fields larger than the image are cut at its edge; no product of a hundred kernels underflows."""
     model = keras_cnns.resnet_cifar(110)

@@ -98,12 +98,14 @@ def test_all_figures_and_the_page(run, photographs, tmp_path, capsys):
     assert [file.name for file in again] == ["fig6.png", "index.html"] and "fig2_conv2.png" in again[-1].read_text()
 
 
+@pytest.mark.slow
 def test_a_layer_without_maps_has_fewer_figures(run, photographs, tmp_path):
     assert visualize(run, photographs, "mean", ["2"], tmp_path)[0].name == "fig2_mean.png"
     with pytest.raises(ValueError, match="layer 'mean' has no maps; figures 7, pixels, maps need"):
         visualize(run, photographs, "mean", ["7"], tmp_path)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_drawn_is_said(run, photographs, tmp_path):
     model = str(run / "alone.keras")
     colour_network().save(tmp_path / "alone.keras")
@@ -132,6 +134,7 @@ def test_what_cannot_be_drawn_is_said(run, photographs, tmp_path):
 # Images.
 
 
+@pytest.mark.slow
 def test_images_of_every_mode_come_as_they_are_and_damaged_ones_are_named(tmp_path, capsys):
     grey = np.arange(0, 256, dtype="uint8").reshape(16, 16)
     colour = np.stack([grey, 255 - grey, grey.T], axis=-1)
@@ -179,6 +182,7 @@ def test_images_of_every_mode_come_as_they_are_and_damaged_ones_are_named(tmp_pa
     )
 
 
+@pytest.mark.slow
 def test_a_folders_labels_are_those_of_the_network_by_name(subject, photographs):
     # Files in order: blue, green, red.
     labels = np.concatenate([labels for _, labels in subject.batches("test")])
@@ -200,6 +204,7 @@ def test_digits_and_grey_networks(tmp_path):
 # Figures.
 
 
+@pytest.mark.slow
 def test_examples_are_named_right_with_the_probability_wanted(subject, monkeypatch):
     """The square is darker in the second and third picture of each colour; examples come by class: red, green, blue."""
     monkeypatch.setattr(figure_parts, "SURE", 1.0)
@@ -209,6 +214,7 @@ def test_examples_are_named_right_with_the_probability_wanted(subject, monkeypat
     assert [each[1:] for each in chosen_examples(subject, 3)] == [(0, 8), (1, 5), (2, 2)]
 
 
+@pytest.mark.slow
 def test_dead_filters_and_features_are_told(subject):
     _, caption = figures.filters(subject)
     assert "conv1: 1x1/1: 1 of 4 dead" in caption
@@ -216,6 +222,7 @@ def test_dead_filters_and_features_are_told(subject):
     assert "3 of 4 features" in caption and "1 of its 4 features are active nowhere" in caption
 
 
+@pytest.mark.slow
 def test_a_filter_that_something_else_may_make_active_is_not_called_dead(subject):
     """Its convolution is never above zero, but batch normalisation follows."""
     model = keras.Sequential(
@@ -233,11 +240,13 @@ def test_a_filter_that_something_else_may_make_active_is_not_called_dead(subject
     assert "0 of 2 dead" in figures.filters(looked_at)[1]
 
 
+@pytest.mark.slow
 def test_a_unit_that_is_not_active_has_no_patch_and_no_class(subject):
     figure, _ = figures.strongest_patches(subject, "conv2", [3])  # the dead one
     assert figure.axes[0].get_title() == "feature 3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [8, 13])
 def test_small_images_are_moved_by_fewer_amounts(side, subject):
     model = keras.Sequential(
@@ -251,6 +260,7 @@ def test_small_images_are_moved_by_fewer_amounts(side, subject):
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()][1] == "0"
 
 
+@pytest.mark.slow
 def test_what_cannot_be_drawn_leaves_the_rest_and_the_page(photographs, tmp_path, capsys):
     one = keras.Sequential(
         [
@@ -304,6 +314,7 @@ def test_checkpoints_are_the_weights_they_were(run):
         checkpoints_of(run, keras.Sequential([keras.Input((2,)), layers.Dense(1)], name="other"))
 
 
+@pytest.mark.slow
 def test_the_evolution_leaves_the_network_as_it_was(subject, run):
     before = subject.model.get_weights()
     figure, caption = figures.evolution(subject, "conv2", checkpoints_of(run, subject.model), count=2)
@@ -313,6 +324,7 @@ def test_the_evolution_leaves_the_network_as_it_was(subject, run):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_one_checkpoint_at_a_time_is_in_memory(subject):
     alive = weakref.WeakSet()
 
@@ -331,6 +343,7 @@ def test_one_checkpoint_at_a_time_is_in_memory(subject):
     figures.evolution(subject, "conv2", [("first", read), ("second", read), ("third", read)], count=1)
 
 
+@pytest.mark.slow
 def test_the_images_are_read_once_for_all_examples(subject, monkeypatch):
     read, batches = [], Subject.batches
     monkeypatch.setattr(Subject, "batches", lambda self, what: read.append(what) or batches(self, what))
@@ -347,6 +360,7 @@ def test_no_more_images_are_read_than_it_takes(subject, monkeypatch):
     assert subject.pick([]) == {} and read == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_decision_is_compared_on_what_there_is(subject):
     _, caption = figures.occlusions(subject, "conv2", count=1)
     assert "it lies between red" in caption

@@ -13,6 +13,7 @@ def pooling_model():
     return keras.Model([image, boxes], RoIPooling((2, 3), 1 / 4, name="roi_pool5")(image, boxes))
 
 
+@pytest.mark.slow
 def test_a_model_saved_loaded_and_exported(save_and_load, tmp_path):
     model = pooling_model()
     assert model.output_shape == (None, None, 2, 3, 2)

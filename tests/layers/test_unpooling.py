@@ -226,6 +226,7 @@ def down_and_up(window, sides=(None, None)):
     return keras.Model(image, [y, NearestUnpooling((2, 3))(pooled), BedOfNailsUnpooling((2, 3))(pooled)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [(2, 2, "same"), (3, 2, "valid")], ids=str)
 def test_any_size_saved_loaded_and_exported(window, save_and_load, tmp_path):
     model = down_and_up(window)

@@ -75,6 +75,7 @@ def test_bad_weights_are_told():
         PixelCrossEntropy((1.0, 1.0))(np.zeros((1, 1, 1)), np.zeros((1, 1, 1, CLASSES)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalized", [True, False])
 def test_replicas_and_micro_batches_change_nothing(batch, normalized, two_replicas):
     """Void pixels are unevenly spread, and yet one device, two, and two halves one after another agree."""

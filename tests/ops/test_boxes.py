@@ -59,6 +59,7 @@ def test_two_boxes_by_hand():
     np.testing.assert_allclose(intersection_over_foreground([[0, 0, 8, 2]], theirs), [[4 / 16, 0.5, 0.5, 0]], rtol=1e-6)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(boxes, boxes)
 def test_overlaps_are_those_of_loops(ours, theirs):

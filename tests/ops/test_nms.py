@@ -65,6 +65,7 @@ def test_three_boxes_by_hand():
     assert non_max_suppression(boxes, scores, 0.6, 10).dtype == "int32"
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(scored_boxes(), thresholds, st.integers(0, 6))
 def test_the_boxes_that_stay_are_those_of_loops(boxes_and_scores, threshold, most):
@@ -75,6 +76,7 @@ def test_the_boxes_that_stay_are_those_of_loops(boxes_and_scores, threshold, mos
     assert padded.numpy().tolist() == expected + [0] * (most - len(expected)) and count == len(expected)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(scored_boxes(classes=3), thresholds, st.integers(1, 6), st.sampled_from([-math.inf, 0.25]), st.booleans())
 def test_classes_do_not_drop_each_other(boxes_and_scores, threshold, most, score_threshold, own_boxes):
@@ -150,6 +152,7 @@ def random_boxes(number, classes=3):
     return boxes, scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1, 40])
 @pytest.mark.parametrize("xla", [False, True], ids=["graph", "XLA"])
 def test_graph_and_xla_give_the_same(number, xla):

@@ -66,6 +66,7 @@ def random_boxes(random, batch, number, height, width):
     return boxes.astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "ties", "xla"),
     [((7, 7), True, False), ((2, 3), True, True), ((6, 5), False, False), ((1, 1), False, False)],

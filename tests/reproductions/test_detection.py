@@ -46,6 +46,7 @@ def declared(tmp_path, *flags):
     return run, fast_rcnn_voc.recipe(run, **run.parameters)
 
 
+@pytest.mark.slow
 def test_the_training_is_the_papers(pages, tmp_path):
     """Section 2.3: 2 images, 64 boxes of each, 16 of them foreground; 0.001 for 30,000 steps and 0.0001 for 10,000."""
     _, recipe = declared(tmp_path, "--trunk", "alexnet")
@@ -77,6 +78,7 @@ def test_the_first_two_stages_of_vgg16_are_frozen():
     assert sum(layer.count_params() for layer in frozen) == 260_160
 
 
+@pytest.mark.slow
 def test_conv1_of_the_smallest_trunk_is_frozen_and_nothing_else(pages, tmp_path):
     """Section 4.5: "all experiments with models S and M fine-tune layers conv2 and up"."""
     _, recipe = declared(tmp_path, "--trunk", "alexnet")
@@ -84,6 +86,7 @@ def test_conv1_of_the_smallest_trunk_is_frozen_and_nothing_else(pages, tmp_path)
     assert [layer.name for layer in weighty if not layer.trainable] == ["conv1"] and len(weighty) == 6
 
 
+@pytest.mark.slow
 def test_deltas_are_normalised_to_mean_0_and_deviation_1(pages, tmp_path):
     images = searched(digit_boxes("train").take(8), tmp_path, 2000)
     means, deviations = delta_statistics(images)

@@ -103,6 +103,7 @@ def test_gan_runs_on_two_replicas_with_two_minibatches_a_step(tmp_path):
     assert record["claims"][0]["verdict"] == "not decided (smoke run)"
 
 
+@pytest.mark.slow
 def test_a_game_that_diverges_says_so_and_its_record_too(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(gan_mnist, "SGD", lambda rate, momentum: SGD(1e30, 0.5))
     out = tmp_path / "run"

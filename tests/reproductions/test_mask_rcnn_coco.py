@@ -91,6 +91,7 @@ def test_an_export_gives_the_masks_that_detect_gives(tmp_path):
     assert np.mean(answer["masks"][0].numpy() != found["masks"]) < 1e-3
 
 
+@pytest.mark.slow
 def test_the_trunks_statistics_stay_where_it_was_trained(tmp_path):
     resnet18(input_shape=(64, 64, 3), classes=3).save(tmp_path / "trunk.keras")
     _, recipe = declared(tmp_path, "--initial", str(tmp_path / "trunk.keras"))

@@ -128,6 +128,7 @@ def declared(script, flags, images, monkeypatch, tmp_path, train=None, tests=100
     return recipe(runner.Run(script, options, parameters), **parameters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper", TRAININGS, ids=lambda paper: "-".join([paper.script, *paper.flags[1:]]))
 def test_the_training_is_the_papers(paper, monkeypatch, tmp_path):
     recipe = declared(paper.script, paper.flags, paper.images, monkeypatch, tmp_path)
@@ -248,6 +249,7 @@ CLAIMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", CLAIMS)
 def test_the_claims_are_the_papers_figures(script, monkeypatch, tmp_path):
     stand_in(script, monkeypatch)
@@ -387,6 +389,7 @@ def test_the_final_tests_run_on_the_papers_crops_and_scales(command, monkeypatch
         assert each["images"] == 2 and np.isfinite(each["loss"]) and 0 <= each["top5_error"] <= each["top1_error"]
 
 
+@pytest.mark.slow
 def test_vggs_record_says_how_it_began(monkeypatch, tmp_path):
     def said(*flags, earlier=None):
         with monkeypatch.context() as patch:
@@ -423,18 +426,18 @@ def test_googlenets_average_is_of_a_quarter_of_the_steps_up_to_10_000(steps, mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("script", "own"), [("resnet_imagenet", ["--depth", "18"]), ("densenet_cifar10", [])])
-def test_a_smoke_run_ends(script, own, monkeypatch, tmp_path):
+def test_a_smoke_run_ends(monkeypatch, tmp_path):
     monkeypatch.setattr(run, "SMOKE_TESTS", 10)
     monkeypatch.setattr(run, "SMOKE_FINAL_TESTS", 1)
-    flags = ["--smoke", "--steps", "2", "--batch-size", "2", "--out", str(tmp_path), *own]
-    recipe = module(script).recipe
+    flags = ["--smoke", "--steps", "2", "--batch-size", "2", "--out", str(tmp_path)]
+    recipe = module("densenet_cifar10").recipe
     assert runner.main(recipe, flags) in (0, 1)
     record = json.loads((tmp_path / "record.json").read_text())
     assert "finished" in record and (tmp_path / "saved_model" / "saved_model.pb").exists()
     assert {claim["verdict"] for claim in record["claims"]} <= {"not decided (smoke run)"}
 
 
+@pytest.mark.slow
 def test_zfnets_filters_are_limited_and_googlenets_heads_weigh_as_printed(monkeypatch, tmp_path):
     network = declared("googlenet_imagenet", (), IMAGENET, monkeypatch, tmp_path)
     assert network.loss_weights == [1.0, 0.3, 0.3] and len(network.model.outputs) == 3
@@ -446,6 +449,7 @@ def test_zfnets_filters_are_limited_and_googlenets_heads_weigh_as_printed(monkey
     assert limits["conv1"].radius == 0.1
 
 
+@pytest.mark.slow
 def test_densenet_without_augmentation_has_dropout_and_bottlenecks_compress(monkeypatch, tmp_path):
     flags = ("--depth", "100", "--bottleneck", "--no-augment")
     plain = declared("densenet_cifar10", flags, CIFAR, monkeypatch, tmp_path)

@@ -46,6 +46,7 @@ def test_random_svms_and_regressors_find_boxes_inside_the_photograph():
     assert (found["boxes"] >= 0).all() and (found["boxes"] <= [60, 40, 60, 40]).all()
 
 
+@pytest.mark.slow
 def test_the_last_photograph_leaves_no_class_without_an_object(tmp_path):
     photos = times.photos_of(times.digit_boxes("train"), tmp_path, 6, 20)
     assert len(photos) == 6 and len({label for photo in photos for label in photo["labels"].tolist()}) == 10

@@ -82,6 +82,7 @@ def write(path, content):
     path.write_text(json.dumps(content))
 
 
+@pytest.mark.slow
 def test_records_become_a_page(root):
     write(root / "reproductions/results/resnet20.json", TRAINED)
     write(root / "reproductions/results/arithmetic.json", COUNTED)
@@ -142,6 +143,7 @@ def test_what_decides_nothing_is_refused(root, change):
         report(root)
 
 
+@pytest.mark.slow
 def test_the_committed_page_is_what_the_committed_records_say(root):
     results, kinds = ROOT / "reproductions/results", ("*.json", "*-examples.png", "*/figures.json", "*/*.png")
     records = [file for kind in kinds for file in results.glob(kind)]

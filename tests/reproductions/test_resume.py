@@ -49,30 +49,24 @@ def kill_after(step, *arguments):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Undisturbed runs, by the number of replicas, each made once."""
-    folder = tmp_path_factory.mktemp("whole")
-
-    def of(replicas):
-        if not (folder / str(replicas)).exists():
-            run("--out", folder / str(replicas), "--replicas", replicas)
-        return folder / str(replicas)
-
-    return of
+    """An undisturbed run."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    run("--out", folder, "--replicas", 2)
+    return folder
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_killed_twice_and_resumed_equals_undisturbed(tmp_path, replicas, whole):
-    killed = ("--replicas", replicas, "--out", tmp_path / "killed", "--resume")
+def test_killed_twice_and_resumed_equals_undisturbed(tmp_path, whole):
+    killed = ("--replicas", 2, "--out", tmp_path / "killed", "--resume")
     kill_after(8, *killed)
     kill_after(24, *killed)
     run(*killed)
 
-    expected, resumed = final_state(whole(replicas)), final_state(tmp_path / "killed")
+    expected, resumed = final_state(whole), final_state(tmp_path / "killed")
     assert expected.keys() == resumed.keys() and len(expected) > 20
     for name, value in expected.items():
         np.testing.assert_array_equal(value, resumed[name], err_msg=name)
-    assert epochs(whole(replicas)) == epochs(tmp_path / "killed")
+    assert epochs(whole) == epochs(tmp_path / "killed")
     assert [row["step"] for row in epochs(tmp_path / "killed")] == [15, 30, 40]
     assert len(json.loads((tmp_path / "killed" / "record.json").read_text())["sittings"]) == 3
 
@@ -80,6 +74,6 @@ def test_killed_twice_and_resumed_equals_undisturbed(tmp_path, replicas, whole):
 @pytest.mark.slow
 def test_another_seed_ends_elsewhere(tmp_path, whole):
     """The comparison above can fail: a run that differs in one number differs in the weights."""
-    run("--out", tmp_path / "two", "--seed", "1")
-    one, two = final_state(whole(1)), final_state(tmp_path / "two")
+    run("--replicas", 2, "--out", tmp_path / "two", "--seed", "1")
+    one, two = final_state(whole), final_state(tmp_path / "two")
     assert any(not np.array_equal(one[name], two[name]) for name in one)

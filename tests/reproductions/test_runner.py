@@ -28,6 +28,7 @@ def finished(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_everything_is_written(finished):
     record = json.loads((finished / "record.json").read_text())
     for key in ("command", "commit", "versions", "hardware", "data", "deviations", "started", "finished"):
@@ -51,6 +52,7 @@ def test_everything_is_written(finished):
     assert {"loss", "test_top1_error"} <= tags
 
 
+@pytest.mark.slow
 def test_the_exported_model_says_what_the_network_says(finished):
     model = keras.models.load_model(finished / "model.keras")
     files = sorted((finished / "test_images").glob("*.png"))

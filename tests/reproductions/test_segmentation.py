@@ -42,6 +42,7 @@ def finished(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_the_record_holds_the_scores(finished):
     record = json.loads((finished / "record.json").read_text())
     assert [row["step"] for row in record["epochs"]] == [8, 12] and record["curve"] == "mean_iu"
@@ -238,6 +239,7 @@ def test_the_training_is_the_papers(paper, monkeypatch, tmp_path):
     assert (recipe.loss.class_weights is not None) == script.startswith("segnet")
 
 
+@pytest.mark.slow
 def test_median_frequency_weights_of_the_training_masks(monkeypatch, tmp_path):
     recipe, _ = declared("segnet_basic_camvid", ["--height", "24"], monkeypatch, tmp_path)
     paper, *ink = recipe.loss.class_weights
@@ -263,6 +265,7 @@ CLAIMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", CLAIMS)
 def test_the_claims_are_the_papers_figures(script, monkeypatch, tmp_path):
     for flags, figures in CLAIMS[script].items():
@@ -277,6 +280,7 @@ def test_the_claims_are_the_papers_figures(script, monkeypatch, tmp_path):
     assert small.model.inputs[0].shape[1:3] == (180, 240)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "size"), [("segnet_basic_camvid", (360, 480)), ("deconvnet_voc", (224, 224))])
 def test_what_the_network_is_given_fits_it(script, size, monkeypatch, tmp_path):
     recipe, _ = declared(script, [], monkeypatch, tmp_path)
@@ -288,6 +292,7 @@ def test_what_the_network_is_given_fits_it(script, size, monkeypatch, tmp_path):
     np.testing.assert_allclose(recipe.preprocessing(original), tested, atol=0.51)
 
 
+@pytest.mark.slow
 def test_fcns_images_are_padded_with_void_or_alone(monkeypatch, tmp_path):
     recipe, _ = declared("fcn_voc", [], monkeypatch, tmp_path)
     image, mask = next(iter(recipe.train.batches(2)))
@@ -346,6 +351,7 @@ def test_earlier_networks_are_taken_over_by_name(tmp_path, monkeypatch):
         np.testing.assert_array_equal(model.get_layer(name).kernel, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skips", ["16s", "8s"])
 def test_a_finer_network_is_measured_against_the_one_it_starts_from(skips, monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.import_module("reproductions.fcn_camvid"), "start_from", lambda model, source: source)
@@ -421,6 +427,7 @@ def test_patches_and_whole_agree(tmp_path):
     np.testing.assert_array_equal(every[::8, ::8], grid)
 
 
+@pytest.mark.slow
 def test_a_row_of_several_networks(finished, tmp_path, capsys):
     TestMasks().folders(tmp_path / "camvid", 3)
     out = tmp_path / "row.png"

@@ -35,6 +35,7 @@ def test_a_short_run_ends_with_a_detector_that_works_alone(tmp_path):
     assert done.stdout.strip() == "(1, 100, 4) (1, 100) True"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "paper"), [("paper", [63.4]), ("fast", [52.7]), ("local", [])])
 def test_the_training_is_the_papers(variant, paper, monkeypatch, tmp_path):
     """Section 2.2: 64 images, momentum 0.9, decay 0.0005, 75, 30 and 30 epochs of 16,551 images."""

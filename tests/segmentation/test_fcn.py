@@ -92,6 +92,7 @@ def test_the_other_trunks_too(trunk):
     assert model(random(1, 33, 48, 3)).shape == (1, 33, 48, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_scores_add_up_and_start_at_zero(builder):
     """Bilinear weights add up to one, so that maps of equal scores stay equal; but for the first 25 pixels, by hand for
@@ -199,6 +200,7 @@ def test_a_trunk_from_keras_applications():
         np.testing.assert_array_equal(model.get_layer(ours).get_weights()[0], source.get_layer(theirs).get_weights()[0])
 
 
+@pytest.mark.slow
 def test_fully_connected_layers_become_the_convolutions_of_their_window():
     maps = keras.Input((7, 7, 512))
     x = keras.layers.Dense(2, activation="relu", name="fc6")(keras.layers.Flatten()(maps))
@@ -210,6 +212,7 @@ def test_fully_connected_layers_become_the_convolutions_of_their_window():
     )
 
 
+@pytest.mark.slow
 def test_a_googlenet_gives_its_features():
     classifier, model = googlenet((64, 64, 3), classes=10, auxiliary_heads=False), narrow(fcn32s, trunk="googlenet")
     assert len(load_layers(model, classifier)) == 57
@@ -230,6 +233,7 @@ def test_a_vgg16_gives_its_features():
     np.testing.assert_allclose(fc7(trunk(image))[:, 0, 0], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
@@ -259,6 +263,7 @@ def test_names_are_the_released_ones():
     assert names >= {"upscore_pool4", "score_pool3", "score_pool3c", "fuse_pool3", "upscore8", "score"}
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_for_any_size(save_and_load):
     model = narrow(fcn8s)
     model.get_layer("score_pool3").set_weights([random(1, 1, 256, 3), random(3)])

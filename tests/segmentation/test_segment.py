@@ -199,6 +199,7 @@ print(b" ".join(maps["names"].numpy()).decode(), maps["labels"].dtype.name, "ker
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(None, None), (24, 36)])
 def test_an_export_gives_label_maps_without_this_library(size, tmp_path):
     model = colour_network(size)

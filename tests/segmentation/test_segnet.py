@@ -23,6 +23,7 @@ def test_counts_for_any_number_of_classes(builder, eleven, each):
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == eleven - 6 * each
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("builder", [segnet, segnet_basic])
 def test_an_image_of_any_size_is_labelled_at_its_size(builder):
     model = builder((None, None, 3), classes=4)

@@ -71,6 +71,7 @@ def test_simclr_learns_to_tell_images_apart():
     assert last < 0.7 * first
 
 
+@pytest.mark.slow
 def test_two_replicas_of_simclr_have_the_negatives_of_both():
     alone, data = compiled(simclr(small_encoder(False), 3, 0.5)), views()
     alone.train_step((data, None))
@@ -150,6 +151,7 @@ def test_two_replicas_of_moco_keep_one_queue_of_both():
     assert int(model.position.numpy()) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [lambda: simclr(small_encoder(), 3), lambda: moco(small_encoder(), 3, queue=16)])
 def test_stopped_and_resumed_it_ends_with_the_same_bits(build, tmp_path):
     data = views(24)

@@ -77,6 +77,7 @@ def test_the_two_patches_meet_in_fc7():
     assert np.abs(model(pairs) - model(pairs[:, ::-1])).max() > 1e-4  # the first and the second are not the same
 
 
+@pytest.mark.slow
 def test_the_colorization_network_is_the_releases():
     """3x3 convolutions with biases, a 4x4 transposed one, 1x1 to 313; normalised without gamma and beta."""
     convolutions = [(1, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256), (256, 512)]

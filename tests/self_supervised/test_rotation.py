@@ -43,6 +43,7 @@ def test_any_encoder_gets_the_head():
         network_in_network(2)
 
 
+@pytest.mark.slow
 def test_the_classifier_leaves_the_maps_as_they_are():
     model = rotation(network_in_network(3, (8, 8, 3)))
     classifier = on_second_block(model, classes=5)

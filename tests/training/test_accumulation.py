@@ -64,6 +64,7 @@ def assert_same(ours, theirs, **tolerance):
     assert ours[1] == pytest.approx(theirs[1], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heads", [False, True])
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_accumulation_equals_the_large_batch(replicas, heads, two_replicas):
@@ -77,6 +78,7 @@ def test_accumulation_equals_the_large_batch(replicas, heads, two_replicas):
     assert model.optimizer.iterations.numpy() == 5
 
 
+@pytest.mark.slow
 def test_micro_batches_are_to_batch_normalisation_what_replicas_are(two_replicas):
     on_two = trained(compiled(two_replicas, normalised=True))
     model = compiled(mirrored(1), normalised=True)
@@ -95,6 +97,7 @@ def test_moving_statistics_move_once_a_step_to_the_mean_of_the_micro_batches():
     np.testing.assert_allclose(normalisation.moving_variance, 0.99 + 0.01 * parts.var(1).mean(0), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_every_micro_batch_draws_masks_of_its_own(replicas, two_replicas):
     model = compiled(two_replicas if replicas == 2 else mirrored(1), dropout=True)
@@ -104,6 +107,7 @@ def test_every_micro_batch_draws_masks_of_its_own(replicas, two_replicas):
     np.testing.assert_array_equal(dropout.seed_generator.state.numpy() - seed, [0, 20])  # 5 steps of 4 micro-batches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_losses_scaled_for_float16_are_scaled_once(replicas, two_replicas):
     # A power of two scales without rounding; float16 itself would hide a factor less than its own errors.
@@ -120,6 +124,7 @@ def test_losses_scaled_for_float16_are_scaled_once(replicas, two_replicas):
     assert np.abs(small[0][0] - large[0][0]).max() > 1e-4  # the other optimizer's decay shows: the test can fail
 
 
+@pytest.mark.slow
 def test_frozen_layers_stay_as_they_are():
     model = compiled(mirrored(1), normalised=True)
     for layer in model.layers[:3]:

@@ -82,6 +82,7 @@ def small_gan(seed=0):
     return model
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_it_ends_with_the_same_bits(tmp_path):
     images = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
     whole, parts = small_gan(), tmp_path / "parts"

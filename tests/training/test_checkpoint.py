@@ -166,6 +166,7 @@ def test_weights_that_are_no_numbers_do_not_replace_good_ones(tmp_path, which, b
     assert_all(model, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_the_first_step_without_a_finite_loss_is_named(tmp_path, bad):
     def linear():

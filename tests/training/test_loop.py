@@ -61,6 +61,7 @@ def convolutional():
     )
 
 
+@pytest.mark.slow
 def test_two_replicas_equal_one_on_even_batches(tmp_path, two_replicas):
     one, two = compiled(mirrored(1), convolutional), compiled(two_replicas, convolutional)
     histories = [
@@ -91,6 +92,7 @@ def test_two_replicas_equal_one_with_synchronised_statistics_and_only_then(tmp_p
     assert (np.abs(one - two).max() <= 1e-4) == synchronized
 
 
+@pytest.mark.slow
 def test_a_history_row_is_an_epoch(tmp_path):
     model = compiled(mirrored(1), convolutional)
     seen = []
@@ -102,6 +104,7 @@ def test_a_history_row_is_an_epoch(tmp_path):
     assert train(model, batches, 7, 3, Checkpoints(tmp_path, model)) == history  # finished already: no more steps
 
 
+@pytest.mark.slow
 def test_the_epoch_is_on_the_disk_before_its_tests_which_are_made_when_it_goes_on(tmp_path):
     def killed(row, step):
         raise InterruptedError
@@ -121,6 +124,7 @@ def test_the_epoch_is_on_the_disk_before_its_tests_which_are_made_when_it_goes_o
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_whose_notes_are_those_of_an_earlier_version(tmp_path):
     model = compiled(mirrored(1), convolutional)
     train(model, batches, 3, 3, Checkpoints(tmp_path, model))
@@ -146,6 +150,7 @@ def test_a_signal_before_the_tests_does_not_wait_for_them(tmp_path, number):
     assert Checkpoints(tmp_path, model).steps() == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_is_a_checkpoint_after_the_step_and_its_status(tmp_path, number, capsys):
     def interrupted(*position):
@@ -210,6 +215,7 @@ def test_workers_that_found_different_checkpoints_are_told_to_share_the_folder(t
             train(model, batches, 3, 1, Checkpoints(tmp_path, model))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "overwritten", "missing"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage, capsys):
     model = compiled(mirrored(1), convolutional)
