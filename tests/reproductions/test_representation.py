@@ -48,6 +48,7 @@ def script(monkeypatch):
 # 50,000 // 1024 = 48 steps, 1.0 * 1024 / 256 = 4. MoCo: 1,281,167 // 256 = 5,004 steps, 200 epochs, a tenth after 120
 # and 160; its demonstration: 50,000 // 512 = 97 steps, 0.06, a cosine. A cosine has half of its rate half way.
 RECIPES = {
+    "simclr_imagenet": (IMAGENET, 4096, 312_000, {0: 0, 1_560: 2.4, 3_120: 4.8, 157_560: 2.4}, 1e-6, 69.3),
     "simclr_cifar10": (CIFAR, 1024, 48_000, {0: 0, 480: 4.0, 24_240: 2.0}, 1e-6, 94.0),
     "simclr_cifar10 --depth 18": (CIFAR, 512, 97_000, {970: 2.0, 48_985: 1.0}, 1e-6, 91.0),
     "moco_imagenet": (IMAGENET, 256, 1_000_800, {0: 0.03, 600_479: 0.03, 600_480: 3e-3, 800_640: 3e-4}, 1e-4, 60.6),
