@@ -234,5 +234,12 @@ class Run:
         return ours
 
     def arguments(self):
-        """The flags that must be the same when the run is resumed."""
-        return {**self.parameters, **{name: getattr(self.options, name) for name in DECISIVE}}
+        """The flags that must be the same when the run is resumed; not those that name a folder of this machine."""
+        own = {name: value for name, value in self.parameters.items() if not name.endswith("_dir")}
+        return {**own, **{name: getattr(self.options, name) for name in DECISIVE}}
+
+    def within(self, path):
+        """A file of the data set by its place in --data-dir or --dataset."""
+        for folder in filter(None, (self.options.dataset, self.options.data_dir)):
+            path = path.removeprefix(f"{folder}/")
+        return path

@@ -134,7 +134,7 @@ def reproduce_under(strategy, recipe_function, run):
             figures = recipe.test_figures(classifier, recipe.test.batches(recipe.test_batch_size))
         row |= {f"test_{name}": value for name, value in figures.items() if name != "images"}
         record["epochs"] = [*(old for old in record["epochs"] if old["step"] < step), row]
-        record["corrupt_images"] = recipe.train.corrupt + recipe.test.corrupt
+        record["corrupt_images"] = [run.within(each) for each in recipe.train.corrupt + recipe.test.corrupt]
         write_record()
         if chief:
             writer = draw(writer, record, run.out)
