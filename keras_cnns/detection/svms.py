@@ -11,8 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from keras_cnns.extras import Extra
 from keras_cnns.files import whole
 from keras_cnns.ops import class_overlaps
+
+liblinear = Extra("sklearn.svm", "regions")
 
 C, POSITIVE_WEIGHT, BIAS = 0.001, 2, 10
 NEGATIVE = 0.3  # the highest overlap of a negative, with any object of the class
@@ -101,11 +104,9 @@ class Mining:
             self.train(k)
 
     def train(self, k):
-        from sklearn.svm import LinearSVC  # slow to import
-
         rows = np.concatenate([self.positives[k], self.negatives[k]])
         values = self.features.rows(rows) * self.svms.scale
-        svm = LinearSVC(
+        svm = liblinear.LinearSVC(
             C=C,
             loss="hinge",
             class_weight={1: POSITIVE_WEIGHT},

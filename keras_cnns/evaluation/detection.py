@@ -12,6 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.arguments import check_choice
+from keras_cnns.extras import Extra
+
+pycoco = Extra("pycocotools.coco", "data")
+cocoeval = Extra("pycocotools.cocoeval", "data")
 
 # 0:0.1:1 as MATLAB counts it, from both ends: 0.3 is 3 times 0.1, which is above 3/10, and 0.7 is 1 less that.
 RECALLS = np.array([0.1 * i for i in range(5)] + [0.5] + [1 - 0.1 * i for i in reversed(range(5))])
@@ -124,9 +128,6 @@ def by_pycocotools(detections, truths, labels, kind, shapes):
     kind: "bbox" or "segm". shapes: function from a detection or a truth to what COCO's files say of the place of each
         of its objects, a list of dicts.
     """
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
     check_images(detections, truths)
     objects, found = [], []
     for image, (detection, truth) in enumerate(zip(detections, truths, strict=True), start=1):
@@ -139,7 +140,7 @@ def by_pycocotools(detections, truths, labels, kind, shapes):
     if not objects:
         raise ValueError("no image has an object; there is nothing to score.")
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
+        coco = pycoco.COCO()
         coco.dataset = {
             "info": {},
             # The sizes are read, but needed for polygons alone.
@@ -148,8 +149,8 @@ def by_pycocotools(detections, truths, labels, kind, shapes):
             "categories": [{"id": number, "name": label} for number, label in enumerate(labels)],
         }
         coco.createIndex()
-        results = coco.loadRes(found) if found else COCO()
-        evaluation = COCOeval(coco, results, kind)
+        results = coco.loadRes(found) if found else pycoco.COCO()
+        evaluation = cocoeval.COCOeval(coco, results, kind)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

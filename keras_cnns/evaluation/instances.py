@@ -5,9 +5,11 @@ bool `(n, height, width)`, or a list of pycocotools' run lengths, {"size", "coun
 """
 
 import numpy as np
-from pycocotools import mask as coco
 
 from keras_cnns.evaluation.detection import by_pycocotools, check_images
+from keras_cnns.extras import Extra
+
+coco = Extra("pycocotools.mask", "data")
 
 
 def coco_mask_scores(detections, truths, labels):
