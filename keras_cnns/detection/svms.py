@@ -5,12 +5,14 @@ the hard negatives are its released code's.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from keras_cnns.detection.features import Features
 from keras_cnns.extras import Extra
 from keras_cnns.files import whole
 from keras_cnns.ops import class_overlaps
@@ -36,7 +38,7 @@ class SVMs(NamedTuple):
         return (features * self.scale @ self.weights + self.biases).astype("float32")
 
 
-def train_svms(features, photos, classes, state=None):
+def train_svms(features: Features, photos: Sequence[dict], classes: int, state: str | Path | None = None) -> SVMs:
     """Return the `SVMs` of `classes` classes from the `Features` of all boxes of photos.
 
     Positives are the objects alone; negatives all boxes that overlap no object of the class by 0.3 or more; of these

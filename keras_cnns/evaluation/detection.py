@@ -6,6 +6,7 @@ Detections are a dict an image, `{"boxes": (n, 4), "scores": (n,), "labels": (n,
 
 import contextlib
 import io
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -21,7 +22,13 @@ cocoeval = Extra("pycocotools.cocoeval", "data")
 RECALLS = np.array([0.1 * i for i in range(5)] + [0.5] + [1 - 0.1 * i for i in reversed(range(5))])
 
 
-def voc_scores(detections, truths, labels, metric="area", iou_threshold=0.5):
+def voc_scores(
+    detections: Sequence[dict],
+    truths: Sequence[dict],
+    labels: Sequence[str],
+    metric: str = "area",
+    iou_threshold: float = 0.5,
+) -> dict[str, float]:
     """Return VOC's average precision of every class that there was to find, `ap_<label>`, and their mean, `map`.
 
     A detection is right if the object of its class and image that it overlaps most is one that no better detection
@@ -105,7 +112,7 @@ def average_precision(precision, recall, metric):
     return float(np.sum(np.diff(recall) * precision[1:]))
 
 
-def coco_scores(detections, truths, labels):
+def coco_scores(detections: Sequence[dict], truths: Sequence[dict], labels: Sequence[str]) -> dict[str, float]:
     """Return COCO's average precision over IoU of 0.5 to 0.95 as `ap`, and `ap50`, `ap75`, `ap_small`, `ap_medium`,
     `ap_large` and `ar_100`, by pycocotools. Difficult objects are crowds. A score of sizes that there are none of is
     left out.
@@ -173,7 +180,7 @@ class RoIAccuracy(keras.metrics.Mean):
     Labels `(batch, boxes)`, 0 for the background and -1 for no box; logits `(batch, boxes, classes + 1)`.
     """
 
-    def __init__(self, name="accuracy", **kwargs):
+    def __init__(self, name: str = "accuracy", **kwargs):
         super().__init__(name=name, **kwargs)
 
     def update_state(self, labels, logits, sample_weight=None):

@@ -1,5 +1,7 @@
 """What is measured of generated images: Parzen windows and Fréchet distance."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import logsumexp
 
@@ -7,7 +9,7 @@ SIGMAS = np.logspace(-1, 0, 10)  # the candidates of the authors' release
 AT_ONCE = 1000  # images whose distances are held at a time
 
 
-def parzen_log_likelihoods(images, samples, sigmas):
+def parzen_log_likelihoods(images: np.ndarray, samples: np.ndarray, sigmas: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return the log density of images under Gaussian windows on samples: `(sigmas, images)`, in nats, float64.
 
     Args:
@@ -35,7 +37,9 @@ def parzen_log_likelihoods(images, samples, sigmas):
     return found
 
 
-def parzen_estimate(test, validation, samples, sigmas=SIGMAS):
+def parzen_estimate(
+    test: np.ndarray, validation: np.ndarray, samples: np.ndarray, sigmas: Sequence[float] | np.ndarray = SIGMAS
+) -> dict[str, float]:
     """Return the mean log-likelihood of test images with its standard error, and the width chosen on validation images.
 
     A dict of `log_likelihood` and `standard_error`, in nats an image, and `sigma`. The standard error is that of the
@@ -50,7 +54,7 @@ def parzen_estimate(test, validation, samples, sigmas=SIGMAS):
     return {"log_likelihood": float(found.mean()), "standard_error": float(error), "sigma": float(sigma)}
 
 
-def frechet_distance(features, others):
+def frechet_distance(features: np.ndarray, others: np.ndarray) -> float:
     """Return the squared Fréchet distance of two sets of features, each taken for a Gaussian.
 
         |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))

@@ -2,10 +2,16 @@
 
 from math import log2
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
 
 from keras_cnns.extras import Extra
 from keras_cnns.inspection.blocks import ON_ANOTHER, blocks_of
 from keras_cnns.inspection.layer_table import layer_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 plot = Extra("matplotlib.figure", "figures")
 fonts = Extra("matplotlib.font_manager", "figures")
@@ -40,7 +46,7 @@ PAD = 0.07  # inside a frame, and left and right of a layer's text
 HIGHEST, WIDEST, SLANT = 0.75, 0.5, 0.3  # front of the largest map, of 4096 channels; the side's depth by its height
 
 
-def diagram(model, path=None):
+def diagram(model: keras.Model, path: str | Path | None = None) -> "Figure":
     """Draw a network as a picture for a slide and return it, a `matplotlib.figure.Figure` of about 16:9.
 
     A block is as high as its map and as wide as its channels are many, both on a logarithmic scale. Under it stand the

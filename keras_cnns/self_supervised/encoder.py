@@ -3,7 +3,7 @@
 import keras
 
 
-def encoder_of(classifier, name=None):
+def encoder_of(classifier: keras.Model, name: str | None = None) -> keras.Model:
     """Return a classifier of this library without its last dense layer: images to features `(batch, width)`.
 
     The layers are the classifier's own. Of several outputs the first counts: auxiliary heads are left out.

@@ -1,5 +1,7 @@
 """The papers' optimizers."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -25,7 +27,15 @@ class SGD(keras.optimizers.SGD):
     """
 
     def __init__(
-        self, learning_rate, momentum=0.9, nesterov=False, l2=0.0, undecayed=(), doubled=(), name="sgd", **kwargs
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+        momentum: float = 0.9,
+        nesterov: bool = False,
+        l2: float = 0.0,
+        undecayed: Sequence[str] = (),
+        doubled: Sequence[str] = (),
+        name: str = "sgd",
+        **kwargs,
     ):
         if kwargs.get("weight_decay"):
             raise ValueError(f"weight_decay is {kwargs['weight_decay']}; the papers' decay is l2, inside the momentum.")
