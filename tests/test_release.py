@@ -99,7 +99,8 @@ def test_the_archives_hold_the_library_and_the_scripts_and_no_tests(built):
 
 def walk(folder):
     """What the wheel must hold of a folder: the code, the papers' tables, the mark of types and the records."""
-    return [path for path in folder.rglob("*") if path.suffix in (".py", ".csv", ".typed", ".json") and path.is_file()]
+    files = [path for path in folder.rglob("*") if path.suffix in (".py", ".csv", ".typed")]
+    return files + list(folder.glob("results/*.json"))
 
 
 @pytest.fixture(scope="module")
