@@ -26,6 +26,7 @@ soak: .venv/installed
 lint: .venv/installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 # Speed beside torchvision and Keras's own networks: half an hour, or hours. PEERS: another Python that has torch.
 PEERS = .venv-bench/bin/python

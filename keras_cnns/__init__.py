@@ -3,7 +3,8 @@
 import os
 import sys
 
-if sys.argv[:1] == ["-m"]:  # run as a command: TensorFlow's start-up notes would bury ours
+# Run as a command: TensorFlow's start-up notes would bury ours.
+if sys.argv and (sys.argv[0] == "-m" or sys.argv[0].endswith("keras-cnns")):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from keras_cnns.classification import (
@@ -107,6 +108,6 @@ FUNCTIONS = ("dissect", "export", "invert", "load_keras_applications", "load_lay
 FUNCTIONS += ("colorization", "context_prediction", "jigsaw", "moco", "rotation", "simclr")
 
 
-def builders():
+def builders() -> list[str]:
     """The names of all builders."""
     return [name for name in __all__ if name not in FUNCTIONS]

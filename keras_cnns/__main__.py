@@ -1,11 +1,14 @@
-"""The command line: `python -m keras_cnns --help`."""
+"""The command line: `keras-cnns --help`, or `python -m keras_cnns --help`."""
 
 import argparse
 import ast
 import contextlib
 import difflib
 import inspect
+import json
+import os
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from keras_cnns.detection import draw_boxes, draw_masks
 from keras_cnns.detection.detect import check_detector
 from keras_cnns.evaluation import gallery, nearest_neighbours
 from keras_cnns.export import load_source
+from keras_cnns.extras import Extra
 from keras_cnns.files import whole
 from keras_cnns.generative import random_latents, sample
 from keras_cnns.inspection import diagram, layer_table, measured_receptive_field, receptive_field
@@ -37,22 +41,95 @@ from keras_cnns.self_supervised.embed import AT_ONCE, check_embedder
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 QUERIES, NEIGHBOURS, TILE = 10, 8, 64  # of the page that `embed` draws; pixels of a tile's side
 
+shtab = Extra("shtab", "completion")
+
+EXAMPLES = {  # what is typed after the command's name
+    "list": ["", "--json"],
+    "describe": ["resnet50", "resnet_cifar depth=20 classes=100", "vgg16 --json"],
+    "receptive-field": ["vgg16", "vgg16 conv3_3", "vgg16 conv3_3 --json"],
+    "diagram": ["googlenet --out googlenet.svg", "resnet_cifar depth=20 --out resnet20.png"],
+    "visualize": [
+        "runs/resnet_digits --images digits --layer s3_b3_a",
+        "runs/photos --images photos --figure 2 7 --out figures",
+    ],
+    "export": ["runs/resnet_digits classifier", "network.keras network.onnx --format onnx --force"],
+    "predict": ["classifier photo.jpg", "classifier photos/*.jpg --json"],
+    "segment": ["runs/streets photo.jpg", "runs/streets photos/*.jpg --out labelled"],
+    "detect": ["runs/cells photo.jpg", "runs/cells photos/*.jpg --score 0.7 --out found --json"],
+    "embed": ["runs/moco photos", "runs/moco photos --out embedded"],
+    "sample": [
+        "runs/dcgan_fashion_mnist",
+        "runs/dcgan_fashion_mnist --n 16 --seed 3 --out sixteen.png --single sixteen",
+    ],
+    "completion": [
+        "bash > ~/.local/share/bash-completion/completions/keras-cnns",
+        "zsh > ~/.zfunc/_keras-cnns",
+    ],
+}
+EPILOG = """`%(prog)s COMMAND --help` shows a command's options and examples.
+
+exit status:
+  0  all that was asked for is done
+  1  it is done, but a row differs from the paper's, or some of the photographs could not be read
+  2  nothing was done: the call was wrong or something failed, and one sentence says what (--debug: the traceback)
+"""
+FILES = (  # arguments that are paths
+    *("against", "data_dir", "folder", "image", "images"),
+    *("out", "path", "saved_model", "single", "source"),
+)
+
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m keras_cnns", description=keras_cnns.__doc__)
+    called = Path(sys.argv[0]).name
+    options = command_line(called if called == "keras-cnns" else "python -m keras_cnns").parse_args(arguments)
+    try:
+        status = options.run(options) or 0
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nothing is said at the end either
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if options.debug:
+            traceback.print_exc()
+        else:
+            print(f"error: {sentence(error)}", file=sys.stderr)
+        return 2
+    return status
+
+
+def sentence(error):
+    """What went wrong in one line; of errors that are not this library's, which may be long, the first."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    first, *others = str(error).strip().splitlines() or [""]
+    ours = isinstance(error, (ValueError, OSError, ImportError))
+    told = first if ours else f"{type(error).__name__}: {first}"
+    return told if ours and not others else f"{told} (--debug shows more)"
+
+
+def command_line(prog):
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog, description=keras_cnns.__doc__, epilog=EPILOG, formatter_class=raw)
+    parser.add_argument("--version", action="version", version=f"keras_cnns {keras_cnns.__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     command = commands.add_parser("list", help="the builders, and the variants whose table a paper prints")
+    command.add_argument("--json", action="store_true", help="print an object of builders and papers")
     command.set_defaults(run=list_networks)
 
     command = commands.add_parser("describe", help="a network's layer table beside its paper's, each row marked")
     command.add_argument("network", help="a name from `list`: alexnet, cifar_resnet20, resnet_cifar")
     command.add_argument("argument", nargs="*", help="arguments of its builder: depth=20 two_towers=False")
+    command.add_argument("--json", action="store_true", help="print an object of the counts, with an object a row")
     command.set_defaults(run=describe)
 
     command = commands.add_parser("receptive-field", help="the part of the image that a layer's pixels see")
     command.add_argument("network", help="a name from `list`: vgg16")
     command.add_argument("layer", nargs="*", help="a layer, conv3_3; without it all; then arguments of the builder")
+    command.add_argument("--json", action="store_true", help="print a list of the layers, or an object of the one")
     command.set_defaults(run=show_receptive_field)
 
     command = commands.add_parser("diagram", help="a network drawn as blocks with their shapes, for a slide")
@@ -82,6 +159,7 @@ def main(arguments=None):
     command = commands.add_parser("predict", help="the five most probable classes of images, by an exported SavedModel")
     command.add_argument("saved_model", help="a folder that `export` wrote")
     command.add_argument("image", nargs="+", help="JPEG, PNG, BMP or GIF files")
+    command.add_argument("--json", action="store_true", help="print an object a line, for each image")
     command.set_defaults(run=predict)
 
     command = commands.add_parser("segment", help="the class of every pixel of photographs, as pictures")
@@ -95,6 +173,7 @@ def main(arguments=None):
     command.add_argument("image", nargs="+", help="photographs of any size")
     command.add_argument("--out", type=Path, default=Path(), help="the folder for *_boxes.png")
     command.add_argument("--score", type=float, default=0.5, help="what scores less is not shown (default: 0.5)")
+    command.add_argument("--json", action="store_true", help="print an object a line, for each photograph")
     command.set_defaults(run=detect)
 
     command = commands.add_parser("embed", help="the features of photographs, and which are nearest to which")
@@ -111,17 +190,49 @@ def main(arguments=None):
     command.add_argument("--single", metavar="FOLDER", type=Path, help="also each image by itself, 0.png and on")
     command.set_defaults(run=draw_samples)
 
-    options = parser.parse_args(arguments)
-    try:
-        return options.run(options) or 0
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    command = commands.add_parser("completion", help="a script with which a shell completes commands, flags and names")
+    command.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh", "powershell"))
+    command.set_defaults(run=completion)
+
+    helps = {each.dest: each.help for each in commands._choices_actions}  # argparse has no other way to them
+    for name, command in commands.choices.items():
+        command.formatter_class = raw
+        command.description = f"{helps[name][0].upper()}{helps[name][1:]}."
+        command.epilog = "examples:\n" + "\n".join(f"  %(prog)s {words}" for words in EXAMPLES.get(name, ()))
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback")
+    return parser
+
+
+def completion(options):
+    parser = command_line("keras-cnns")
+    for command in parser._subparsers._group_actions[0].choices.values():  # argparse has no other way to them
+        for argument in command._actions:
+            if argument.dest == "network":
+                argument.choices = sorted({*keras_cnns.builders(), *paper_tables()})
+            elif argument.dest in FILES:
+                argument.complete = shtab.FILE
+    print(shtab.complete(parser, options.shell))
+
+
+def print_json(value):
+    """Print a value as one line of JSON; fractions of a pixel as text."""
+    tqdm.write(json.dumps(value, default=str))
+
+
+def signature(builder):
+    """A builder's arguments and their defaults, without the types."""
+    typed = inspect.signature(builder)
+    plain = [each.replace(annotation=each.empty) for each in typed.parameters.values()]
+    return typed.replace(parameters=plain, return_annotation=typed.empty)
 
 
 def list_networks(options):
-    for name in keras_cnns.builders():
-        print(f"{name}{inspect.signature(getattr(keras_cnns, name))}")
+    builders = {name: str(signature(getattr(keras_cnns, name))) for name in keras_cnns.builders()}
+    if options.json:
+        print_json({"builders": builders, "papers": paper_tables()})
+        return
+    for name, arguments in builders.items():
+        print(f"{name}{arguments}")
     print("\nPrinted by a paper:")
     for name, calls in paper_tables().items():
         print(f"  {name:28} {' = '.join(calls)}")
@@ -150,7 +261,7 @@ def find_network(name, arguments):
     except TypeError as error:
         printed = [table for table, calls in tables.items() if parse_call(calls[0])[0] == function]
         or_one_of = f"; or name what a paper prints: {', '.join(printed)}" if printed else ""
-        raise ValueError(f"{function}: {error}; its arguments are {inspect.signature(builder)}{or_one_of}.") from None
+        raise ValueError(f"{function}: {error}; its arguments are {signature(builder)}{or_one_of}.") from None
     return builder, values
 
 
@@ -160,6 +271,10 @@ def describe(options):
     rows = layer_table(model)
     table = find_table(builder, arguments)
     pairs = compare(rows, paper_rows(table)) if table else [(row, None, None) for row in rows]
+    totals = [sum(getattr(row, part) for row in rows) for part in ("weights", "biases", "gamma_beta", "multiply_adds")]
+    if options.json:
+        print_json(description(model, table, pairs, totals))
+        return int(any(difference for *_, difference in pairs))
 
     columns = ["name", "kind", "kernel", "stride", "padding", "groups", "output_shape", "weights", "biases"]
     columns += ["gamma_beta", "multiply_adds"]
@@ -170,7 +285,6 @@ def describe(options):
         paper = [theirs["name"], paper_row(theirs)] if theirs else ["-" if table else "", ""]
         lines.append([*(shown(getattr(ours, column)) if ours else "-" for column in columns), mark, *paper])
         different += bool(difference)
-    totals = [sum(getattr(row, part) for row in rows) for part in ("weights", "biases", "gamma_beta", "multiply_adds")]
     lines.append(["total", *[""] * 6, *map(shown, totals), "", "", ""])
 
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
@@ -191,6 +305,16 @@ def describe(options):
     return 1 if different else 0
 
 
+def description(model, table, pairs, totals):
+    """What `describe --json` prints: each row ours and the paper's as its table has it, and in what they differ."""
+    rows = [
+        {"ours": ours and ours._asdict(), "paper": theirs and dict(theirs), "differ": difference}
+        for ours, theirs, difference in pairs
+    ]
+    counts = {"trainable": sum(totals[:3]), "parameters": model.count_params(), "multiply_adds": totals[3]}
+    return {"name": model.name, "paper_table": table, **counts, "rows": rows}
+
+
 def show_receptive_field(options):
     names = [word for word in options.layer if "=" not in word]
     if len(names) > 1:
@@ -199,6 +323,10 @@ def show_receptive_field(options):
     model = builder(**arguments)
     if not names:
         fields = receptive_fields(model)
+        if options.json:
+            rows = layer_table(model)
+            print_json([{"name": row.name, "kind": row.kind, **field_of(fields[row.name])} for row in rows])
+            return
         print(f"{'name':<32}{'kind':<16}{'size':>8}{'stride':>8}{'offset':>8}")
         for row in layer_table(model):
             field = fields[row.name]
@@ -206,6 +334,13 @@ def show_receptive_field(options):
             print(f"{row.name:<32}{row.kind:<16}{cells}")
         return
     measured = measured_receptive_field(model, names[0])
+    if options.json:
+        try:
+            field = receptive_field(model, names[0])
+        except ValueError as error:
+            field = str(error)
+        print_json({"name": names[0], "arithmetic": field_of(field), "gradient": measured._asdict()})
+        return
     height, width = measured.image
     unit = f"unit {measured.unit}" if measured.unit else "every unit"
     try:
@@ -217,6 +352,11 @@ def show_receptive_field(options):
         print(f"by arithmetic: {error}")
     image = f"of the {height}x{width} image"
     print(f"by gradient:   size {cell(measured.size)}; {unit} sees the box {measured.box} {image}")
+
+
+def field_of(field):
+    """A `ReceptiveField`, or why there is none, as an object."""
+    return {"unknown": field} if isinstance(field, str) else field._asdict()
 
 
 def draw_diagram(options):
@@ -247,6 +387,7 @@ def paper_row(row):
 
 def export(options):
     model, preprocessing, labels = load_source(options.source)
+    print(f"exporting {model.name}, of {model.count_params():,} parameters", file=sys.stderr)
     keras_cnns.export(model, options.path, preprocessing, labels, options.force, options.format)
     print(f"{model.name} written to {options.path}")
 
@@ -264,7 +405,7 @@ def predict(options):
         told = f"it gives {', '.join(sorted(given))}, and no classes of whole images"
         raise ValueError(f"{options.saved_model} is no classifier: {told}. `segment` and `detect` take a run's folder.")
     failed = False
-    for image in options.image:
+    for image in progress(options.image):
         try:
             outputs = saved.signatures["bytes"](tf.constant([Path(image).read_bytes()]))
         except OSError as error:
@@ -272,12 +413,18 @@ def predict(options):
         except tf.errors.OpError:
             problem = "no whole JPEG, PNG, BMP or GIF image"
         else:
-            print(image)
-            for label, number in zip(outputs["labels"][0].numpy(), outputs["classes"][0].numpy(), strict=True):
-                print(f"  {outputs['probabilities'][0, number]:7.2%}  {label.decode()}")
+            numbers = outputs["classes"][0].numpy().tolist()
+            labels = [label.decode() for label in outputs["labels"][0].numpy()]
+            probabilities = [float(outputs["probabilities"][0, number]) for number in numbers]
+            if options.json:
+                print_json({"image": image, "classes": numbers, "labels": labels, "probabilities": probabilities})
+                continue
+            tqdm.write(image)
+            for label, probability in zip(labels, probabilities, strict=True):
+                tqdm.write(f"  {probability:7.2%}  {label}")
             continue
         failed = True
-        print(f"error: {image}: {problem}.", file=sys.stderr)
+        tqdm.write(f"error: {image}: {problem}.", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -289,11 +436,11 @@ def segment(options):
     def one(path, image):
         (label_map,) = label_pixels(model, [Image.fromarray(image)], preprocessing)
         files = write_segmentation(options.out, Path(path).stem, label_map, image, labels)
-        print(f"{path}: {', '.join(str(file) for file in files)}")
+        tqdm.write(f"{path}: {', '.join(str(file) for file in files)}")
         counts = np.bincount(label_map.ravel(), minlength=len(labels))
         for label in np.argsort(-counts)[:5]:
             if counts[label]:
-                print(f"  {counts[label] / label_map.size:7.2%}  {labels[label]}")
+                tqdm.write(f"  {counts[label] / label_map.size:7.2%}  {labels[label]}")
 
     return each_photograph(options, one)
 
@@ -308,11 +455,21 @@ def detect(options):
         file = options.out / f"{Path(path).stem}_boxes.png"
         with whole(file) as part:
             (draw_masks if "masks" in found else draw_boxes)(image, found, names).save(part)
-        print(f"{path}: {file}")
+        if options.json:
+            answer = {each: found[each].tolist() for each in ("boxes", "scores")}
+            answer["labels"] = [names[label] for label in found["labels"]]
+            print_json({"image": path, "picture": str(file), **answer})
+            return
+        tqdm.write(f"{path}: {file}")
         for box, score, label in zip(found["boxes"], found["scores"], found["labels"], strict=True):
-            print(f"  {score:7.2%}  {names[label]}  {' '.join(f'{corner:.0f}' for corner in box)}")
+            tqdm.write(f"  {score:7.2%}  {names[label]}  {' '.join(f'{corner:.0f}' for corner in box)}")
 
     return each_photograph(options, one)
+
+
+def progress(paths):
+    """The paths one by one, on a terminal with a bar that tells how many are done."""
+    return tqdm(paths, unit="image", disable=None if len(paths) > 1 else True)
 
 
 def embed(options):
@@ -384,12 +541,12 @@ def each_photograph(options, one):
             raise ValueError(f"{other} and {path} would give files of one name; they need two folders (--out).")
     options.out.mkdir(parents=True, exist_ok=True)
     failed = False
-    for path in options.image:
+    for path in progress(options.image):
         try:
             one(path, pixels_of(path, 3))
         except ValueError as error:
             failed = True
-            print(f"error: {error if str(path) in str(error) else f'{path}: {error}'}", file=sys.stderr)
+            tqdm.write(f"error: {error if str(path) in str(error) else f'{path}: {error}'}", file=sys.stderr)
     return int(failed)
 
 

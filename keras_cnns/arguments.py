@@ -3,6 +3,9 @@
 import numbers
 import operator
 
+Shape = tuple[int, int, int]  # height, width, channels
+FreeShape = tuple[int | None, int | None, int]  # height and width may be None: any size
+
 
 def check_classes(classes):
     """Raise `ValueError` unless `classes` is a whole number of at least one."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
@@ -20,7 +21,14 @@ LARGEST = 2_000_000_000  # bytes of weights: a SavedModel's graph must stay belo
 LARGE_KERNEL = 2**22  # weights
 
 
-def export(model, path, preprocessing=None, labels=None, force=False, format="saved_model"):
+def export(
+    model: keras.Model,
+    path: str | Path,
+    preprocessing: Preprocessing | None = None,
+    labels: Iterable | None = None,
+    force: bool = False,
+    format: str = "saved_model",
+) -> None:
     """Write a network with its preprocessing and its class names, for TensorFlow or ONNX Runtime alone.
 
     What is written is for inference: batch normalisation is folded into the convolutions before it, dropout is left out
@@ -397,7 +405,7 @@ def replacing(path, force):
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def load_source(source):
+def load_source(source: str | Path) -> tuple[keras.Model, Preprocessing | None, list[str] | None]:
     """The model, preprocessing and labels of a run's folder, or of a `.keras` file (then None and None).
 
     Raises:

@@ -21,7 +21,7 @@ TORCH = {
 }
 
 
-def load_torchvision(model, state_dict):
+def load_torchvision(model: keras.Model, state_dict: Mapping) -> None:
     """Load a state dict of torchvision's VGG, ResNet, DenseNet or Mask R-CNN, or of a CIFAR ResNet in PyTorch.
 
     The logits are then torchvision's on the same images, which for its published weights are RGB, divided by 255, minus
@@ -109,7 +109,7 @@ MASK_RCNN |= {"mask_deconv": "roi_heads.mask_predictor.conv5_mask"}
 MASK_RCNN |= {"mask_logits": "roi_heads.mask_predictor.mask_fcn_logits"}
 
 
-def load_keras_applications(model, source, fold_biases=True):
+def load_keras_applications(model: keras.Model, source: keras.Model, fold_biases: bool = True) -> None:
     """Load the weights of a VGG, ResNet or DenseNet of keras.applications.
 
     The logits are then those of the source with `classifier_activation=None` on the same images. Its published weights
@@ -151,7 +151,7 @@ def load_keras_applications(model, source, fold_biases=True):
     assign(pairs)
 
 
-def load_layers(model, source):
+def load_layers(model: keras.Model, source: keras.Model | Mapping) -> list[str]:
     """Load the layers that a network has in common with another, found by name, and return their names.
 
     So a classifier gives its trunk to FCN, SegNet and DeconvNet, FCN-32s starts FCN-16s, and FCN-16s starts FCN-8s. A

@@ -160,7 +160,7 @@ def train(training, seed, folder, options):
     words += ["--out", str(folder), *(["--smoke"] if options.smoke else []), *(["--resume"] if file.exists() else [])]
     if options.data_dir and not options.smoke:
         words += ["--data-dir", options.data_dir]
-    return subprocess.run(words, cwd=Path(__file__).parents[1], check=False).returncode
+    return subprocess.run(words, check=False).returncode
 
 
 def finished(folder):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_cnns
-from keras_cnns.__main__ import main
+from keras_cnns.__main__ import EXAMPLES, command_line, main
 from keras_cnns.layers import Preprocessing
 from tests.detection.small import (
     BOXES,
@@ -428,3 +429,141 @@ def test_sample_draws_a_grid_and_single_images(run, tmp_path, capsys):
     assert "--n is 0; it must be a whole number of at least 1" in capsys.readouterr().err
     assert main(["sample", str(run)]) == 2
     assert "is no run of a generator" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def commands():
+    """Every command's parser by its name."""
+    return command_line("keras-cnns")._subparsers._group_actions[0].choices
+
+
+def test_help_tells_the_commands_and_the_exit_status(commands, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    printed = capsys.readouterr().out
+    assert end.value.code == 0 and "exit status:\n  0  all" in printed and "`python -m keras_cnns COMMAND" in printed
+    assert all(f"\n    {name}" in printed for name in commands)
+
+
+def test_every_command_has_examples_that_its_parser_takes(commands):
+    assert set(EXAMPLES) == set(commands)
+    for name, examples in EXAMPLES.items():
+        for words in examples:
+            options = command_line("keras-cnns").parse_args([name, *shlex.split(words.partition(">")[0])])
+            assert options.command == name and not options.debug
+            assert f"\n  keras-cnns {name} {words}".rstrip() in commands[name].format_help()
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "list"], ["list", "--debug"]])
+def test_debug_stands_before_or_behind_the_command(arguments):
+    assert command_line("keras-cnns").parse_args(arguments).debug
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("depth is 21; it must be 6n + 2."), "depth is 21; it must be 6n + 2."),
+        (FileNotFoundError(2, "No such file or directory", "a.jpg"), "a.jpg: No such file or directory."),
+        (OSError(28, "No space left on device"), "No space left on device."),
+        (RuntimeError("out of memory\nNode: conv1"), "RuntimeError: out of memory (--debug shows more)"),
+        (ValueError("bad file\n\nFull trace:"), "bad file (--debug shows more)"),
+        (MemoryError(), "MemoryError:  (--debug shows more)"),
+    ],
+)
+def test_an_error_is_one_sentence_and_with_debug_a_traceback(error, told, monkeypatch, capsys):
+    def fail(options):
+        raise error
+
+    monkeypatch.setattr("keras_cnns.__main__.list_networks", fail)
+    assert main(["list"]) == 2
+    assert capsys.readouterr().err == f"error: {told}\n"
+    assert main(["list", "--debug"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback (most recent call last)") and "in fail\n" in printed
+
+
+def test_interrupted(monkeypatch, capsys):
+    def interrupt(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_cnns.__main__.list_networks", interrupt)
+    assert main(["list"]) == 130  # as a shell has it: 128 and the number of the signal
+    assert not capsys.readouterr().err
+
+
+def answers(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_list_as_json(capsys):
+    assert main(["list", "--json"]) == 0
+    (answer,) = answers(capsys)
+    assert list(answer["builders"]) == keras_cnns.builders()
+    assert answer["builders"]["alexnet"].startswith("(input_shape=(227, 227, 3), classes=1000")  # no types, no builder
+    assert answer["papers"]["cifar_resnet20"] == ["resnet_cifar(depth=20)"]
+
+
+def test_describe_as_json(capsys):
+    assert main(["describe", "cifar_resnet20", "--json"]) == 0
+    (answer,) = answers(capsys)
+    assert (answer["trainable"], answer["parameters"]) == (269_722, 271_098)  # the paper folder's
+    assert answer["paper_table"] == "cifar_resnet20" and not any(row["differ"] for row in answer["rows"])
+    first = answer["rows"][0]
+    assert first["ours"]["output_shape"] == [32, 32, 16] and first["paper"]["weights"] == "432"  # 3 * 3 * 3 * 16
+    assert main(["describe", "resnet_cifar", "depth=14", "--json"]) == 0
+    (answer,) = answers(capsys)
+    assert answer["paper_table"] is None and {row["paper"] for row in answer["rows"]} == {None}
+
+
+def test_receptive_field_as_json(capsys):
+    assert main(["receptive-field", "resnet_cifar", "depth=8", "--json"]) == 0
+    (rows,) = answers(capsys)
+    # two 3x3 convolutions behind one another see 5x5 pixels, two of them before the first
+    assert [(row["size"], row["stride"], row["offset"]) for row in rows if row["kind"] == "conv"][:2] == [
+        (3, 1, -1),
+        (5, 1, -2),
+    ]
+    assert main(["receptive-field", "resnet_cifar", rows[0]["name"], "depth=8", "--json"]) == 0
+    (answer,) = answers(capsys)
+    assert answer["arithmetic"] == {"size": 3, "stride": 1, "offset": -1} and answer["gradient"]["size"] == 3
+
+
+def test_predict_as_json(run, saved, capsys):
+    capsys.readouterr()
+    assert main(["predict", str(saved), str(run / "r.png"), str(run / "b.jpg"), "--json"]) == 0
+    first, second = answers(capsys)
+    assert first["image"] == str(run / "r.png") and first["labels"] == ["red", "green", "blue"]
+    np.testing.assert_allclose(first["probabilities"], [0.5761, 0.2119, 0.2119], atol=1e-4)  # as above
+    assert second["classes"][0] == 2
+
+
+def test_detect_as_json(detector_run, tmp_path, capsys):
+    Image.fromarray(red_and_blue()).save(tmp_path / "photo.png")
+    arguments = ["detect", str(detector_run), str(tmp_path / "photo.png"), "--out", str(tmp_path), "--score", "0.9"]
+    assert main([*arguments, "--json"]) == 0
+    (answer,) = answers(capsys)
+    assert answer["picture"] == str(tmp_path / "photo_boxes.png") and (tmp_path / "photo_boxes.png").exists()
+    assert set(answer["labels"]) == {"red", "blue"} and len(answer["boxes"]) == len(answer["scores"])
+    assert max(answer["scores"]) == pytest.approx(0.9933, abs=1e-4)  # 1 / (1 + e^-5 + e^-10)
+
+
+def test_bash_completes_commands_names_and_flags(tmp_path, capsys):
+    pytest.importorskip("shtab")
+    assert main(["completion", "bash"]) == 0
+    script = tmp_path / "keras-cnns"
+    script.write_text(capsys.readouterr().out)
+
+    def completed(*words):
+        line = f'source {script}; COMP_WORDS=({" ".join(words)} ""); COMP_CWORD=$(({len(words)} - 1)); '
+        line += f'_shtab_keras_cnns keras-cnns "{words[-1]}" {words[-2]}; echo "${{COMPREPLY[@]}}"'
+        return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout.split()
+
+    assert completed("keras-cnns", "rec") == ["receptive-field"]
+    assert completed("keras-cnns", "describe", "resnet50") == ["resnet50", "resnet50_B"]
+    assert "--json" in completed("keras-cnns", "detect", "--")
+
+
+def test_completion_without_its_package(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 2
+    assert capsys.readouterr().err == 'error: shtab is not installed: pip install "keras-cnns[completion]"\n'

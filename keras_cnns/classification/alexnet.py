@@ -8,11 +8,13 @@ response normalisation is the paper's formula with alpha = 1e-4; the authors' co
 
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import Shape, check_choice, check_classes, check_input_shape
 from keras_cnns.layers import LocalResponseNormalization, OriginalDropout, Preprocessing, TowerConv2D
 
 
-def alexnet(input_shape=(227, 227, 3), classes=1000, two_towers=True, name="alexnet"):
+def alexnet(
+    input_shape: Shape = (227, 227, 3), classes: int = 1000, two_towers: bool = True, name: str = "alexnet"
+) -> keras.Model:
     """Return AlexNet: logits `(batch, classes)` in float32.
 
     Args:

@@ -34,7 +34,7 @@ LOCAL = (
 )
 
 
-def convolutionalize(model):
+def convolutionalize(model: keras.Model) -> keras.Model:
     """Return a classifier as a network of convolutions alone, for images of any size, its logits as a map.
 
     A dense layer over maps of h x w becomes an h x w convolution, one over a vector a 1x1 convolution, and global

@@ -11,7 +11,7 @@ and only 16 gives its Table 2's parameters: `initial_filters`. DenseNet-161 is t
 
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape, check_rate
+from keras_cnns.arguments import FreeShape, check_choice, check_classes, check_input_shape, check_rate
 from keras_cnns.classification.blocks import allow_depth, batch_norm, classifier, conv, max_pool, relu
 from keras_cnns.layers import Preprocessing
 
@@ -25,7 +25,7 @@ LAYERS = {
 }
 
 
-def densenet121(input_shape=(224, 224, 3), classes=1000, name="densenet121"):
+def densenet121(input_shape: FreeShape = (224, 224, 3), classes: int = 1000, name: str = "densenet121") -> keras.Model:
     """Return DenseNet-121, growth rate 32: logits `(batch, classes)` in float32; 7,978,856 parameters.
 
     Args:
@@ -41,22 +41,22 @@ def densenet121(input_shape=(224, 224, 3), classes=1000, name="densenet121"):
     return densenet(121, 32, input_shape, classes, name)
 
 
-def densenet161(input_shape=(224, 224, 3), classes=1000, name="densenet161"):
+def densenet161(input_shape: FreeShape = (224, 224, 3), classes: int = 1000, name: str = "densenet161") -> keras.Model:
     """Return DenseNet-161, growth rate 48, 28,681,000 parameters; all else as in `densenet121`."""
     return densenet(161, 48, input_shape, classes, name)
 
 
-def densenet169(input_shape=(224, 224, 3), classes=1000, name="densenet169"):
+def densenet169(input_shape: FreeShape = (224, 224, 3), classes: int = 1000, name: str = "densenet169") -> keras.Model:
     """Return DenseNet-169, growth rate 32, 14,149,480 parameters; all else as in `densenet121`."""
     return densenet(169, 32, input_shape, classes, name)
 
 
-def densenet201(input_shape=(224, 224, 3), classes=1000, name="densenet201"):
+def densenet201(input_shape: FreeShape = (224, 224, 3), classes: int = 1000, name: str = "densenet201") -> keras.Model:
     """Return DenseNet-201, growth rate 32, 20,013,928 parameters; all else as in `densenet121`."""
     return densenet(201, 32, input_shape, classes, name)
 
 
-def densenet264(input_shape=(224, 224, 3), classes=1000, name="densenet264"):
+def densenet264(input_shape: FreeShape = (224, 224, 3), classes: int = 1000, name: str = "densenet264") -> keras.Model:
     """Return DenseNet-264, growth rate 32, 33,337,704 parameters; all else as in `densenet121`."""
     return densenet(264, 32, input_shape, classes, name)
 
@@ -76,16 +76,16 @@ def densenet(depth, growth_rate, input_shape, classes, name):
 
 
 def densenet_cifar(
-    depth,
-    growth_rate,
-    bottleneck=False,
-    compression=1.0,
-    initial_filters=16,
-    dropout=0.0,
-    input_shape=(32, 32, 3),
-    classes=10,
-    name=None,
-):
+    depth: int,
+    growth_rate: int,
+    bottleneck: bool = False,
+    compression: float = 1.0,
+    initial_filters: int = 16,
+    dropout: float = 0.0,
+    input_shape: FreeShape = (32, 32, 3),
+    classes: int = 10,
+    name: str | None = None,
+) -> keras.Model:
     """Return a network of three equal dense blocks on maps of 32, 16 and 8 pixels: float32 logits `(batch, classes)`.
 
     Args:

@@ -9,7 +9,7 @@ and the auxiliary heads' takes whole windows only, so that their first dense lay
 
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import FreeShape, check_choice, check_classes, check_input_shape
 from keras_cnns.layers import LocalResponseNormalization, Preprocessing
 from keras_cnns.layers.ceil_pooling import ceil_max_pooling
 
@@ -29,7 +29,9 @@ INCEPTION = {
 }
 
 
-def googlenet(input_shape=(224, 224, 3), classes=1000, auxiliary_heads=True, name="googlenet"):
+def googlenet(
+    input_shape: FreeShape = (224, 224, 3), classes: int = 1000, auxiliary_heads: bool = True, name: str = "googlenet"
+) -> keras.Model:
     """Return GoogLeNet: logits `(batch, classes)` in float32, in a list with the two auxiliary heads' if it has them.
 
     Args:

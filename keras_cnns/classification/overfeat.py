@@ -8,7 +8,7 @@ above 1e-6; here they are the paper's rectified linear units.
 
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape, check_rate
+from keras_cnns.arguments import Shape, check_choice, check_classes, check_input_shape, check_rate
 from keras_cnns.layers import OriginalDropout
 
 # Tables 1 and 3, from left to right: filters, kernel size, stride, padding, and size and stride of a pooling after it.
@@ -34,7 +34,13 @@ VARIANTS = {
 }
 
 
-def overfeat(variant="fast", input_shape=None, classes=1000, dropout=0.0, name=None):
+def overfeat(
+    variant: str = "fast",
+    input_shape: Shape | None = None,
+    classes: int = 1000,
+    dropout: float = 0.0,
+    name: str | None = None,
+) -> keras.Model:
     """Return OverFeat's classifier: logits `(batch, classes)` in float32.
 
     Args:

@@ -11,7 +11,7 @@ A puts its zero channels; they go half before and half after.
 
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import FreeShape, check_choice, check_classes, check_input_shape
 from keras_cnns.classification.blocks import allow_depth, batch_norm, classifier, conv, max_pool, relu
 from keras_cnns.layers import PaddedIdentity, Preprocessing
 
@@ -25,7 +25,9 @@ BLOCKS = {
 }
 
 
-def resnet18(shortcut="B", input_shape=(224, 224, 3), classes=1000, name="resnet18"):
+def resnet18(
+    shortcut: str = "B", input_shape: FreeShape = (224, 224, 3), classes: int = 1000, name: str = "resnet18"
+) -> keras.Model:
     """Return ResNet-18 of pairs of 3x3 convolutions: logits `(batch, classes)` in float32; 11,689,512 parameters.
 
     Args:
@@ -43,12 +45,20 @@ def resnet18(shortcut="B", input_shape=(224, 224, 3), classes=1000, name="resnet
     return residual_network(18, input_shape, classes, name, shortcut)
 
 
-def resnet34(shortcut="B", input_shape=(224, 224, 3), classes=1000, name="resnet34"):
+def resnet34(
+    shortcut: str = "B", input_shape: FreeShape = (224, 224, 3), classes: int = 1000, name: str = "resnet34"
+) -> keras.Model:
     """Return ResNet-34, 21,797,672 parameters; all else as in `resnet18`."""
     return residual_network(34, input_shape, classes, name, shortcut)
 
 
-def resnet50(shortcut="B", stride_in="1x1", input_shape=(224, 224, 3), classes=1000, name="resnet50"):
+def resnet50(
+    shortcut: str = "B",
+    stride_in: str = "1x1",
+    input_shape: FreeShape = (224, 224, 3),
+    classes: int = 1000,
+    name: str = "resnet50",
+) -> keras.Model:
     """Return ResNet-50 of bottlenecks (1x1, 3x3, 1x1): logits `(batch, classes)` in float32; 25,557,032 parameters.
 
     Args:
@@ -66,22 +76,34 @@ def resnet50(shortcut="B", stride_in="1x1", input_shape=(224, 224, 3), classes=1
     return residual_network(50, input_shape, classes, name, shortcut, stride_in)
 
 
-def resnet101(shortcut="B", stride_in="1x1", input_shape=(224, 224, 3), classes=1000, name="resnet101"):
+def resnet101(
+    shortcut: str = "B",
+    stride_in: str = "1x1",
+    input_shape: FreeShape = (224, 224, 3),
+    classes: int = 1000,
+    name: str = "resnet101",
+) -> keras.Model:
     """Return ResNet-101, 44,549,160 parameters; all else as in `resnet50`."""
     return residual_network(101, input_shape, classes, name, shortcut, stride_in)
 
 
-def resnet152(shortcut="B", stride_in="1x1", input_shape=(224, 224, 3), classes=1000, name="resnet152"):
+def resnet152(
+    shortcut: str = "B",
+    stride_in: str = "1x1",
+    input_shape: FreeShape = (224, 224, 3),
+    classes: int = 1000,
+    name: str = "resnet152",
+) -> keras.Model:
     """Return ResNet-152, 60,192,808 parameters; all else as in `resnet50`."""
     return residual_network(152, input_shape, classes, name, shortcut, stride_in)
 
 
-def plain18(input_shape=(224, 224, 3), classes=1000, name="plain18"):
+def plain18(input_shape: FreeShape = (224, 224, 3), classes: int = 1000, name: str = "plain18") -> keras.Model:
     """Return ResNet-18 without its shortcuts, 11,515,688 parameters; all else as in `resnet18`."""
     return residual_network(18, input_shape, classes, name, residual=False)
 
 
-def plain34(input_shape=(224, 224, 3), classes=1000, name="plain34"):
+def plain34(input_shape: FreeShape = (224, 224, 3), classes: int = 1000, name: str = "plain34") -> keras.Model:
     """Return ResNet-34 without its shortcuts, 21,623,848 parameters; all else as in `resnet18`."""
     return residual_network(34, input_shape, classes, name, residual=False)
 

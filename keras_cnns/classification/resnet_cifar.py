@@ -5,12 +5,19 @@ Deviations: none. The paper leaves open where option A puts its zero channels; t
 
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import FreeShape, check_choice, check_classes, check_input_shape
 from keras_cnns.classification.blocks import allow_depth, batch_norm, classifier, conv, relu
 from keras_cnns.layers import PaddedIdentity, Preprocessing
 
 
-def resnet_cifar(depth, shortcut="A", residual=True, input_shape=(32, 32, 3), classes=10, name=None):
+def resnet_cifar(
+    depth: int,
+    shortcut: str = "A",
+    residual: bool = True,
+    input_shape: FreeShape = (32, 32, 3),
+    classes: int = 10,
+    name: str | None = None,
+) -> keras.Model:
     """Return the network of 6n + 2 weighted layers: logits `(batch, classes)` in float32.
 
     Three stages of 2n 3x3 convolutions with 16, 32 and 64 filters on maps of 32, 16 and 8 pixels, then global average

@@ -8,7 +8,7 @@ matters on inputs that are no multiple of 32.
 
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import Shape, check_choice, check_classes, check_input_shape
 from keras_cnns.layers import LocalResponseNormalization, Preprocessing
 
 # Table 1, its columns as rows: the kernel sizes of each stage's convolutions. A 2x2/2 max pooling ends each stage.
@@ -23,7 +23,9 @@ CONFIGURATIONS = {
 }
 
 
-def vgg(configuration="D", input_shape=(224, 224, 3), classes=1000, name=None):
+def vgg(
+    configuration: str = "D", input_shape: Shape = (224, 224, 3), classes: int = 1000, name: str | None = None
+) -> keras.Model:
     """Return a VGG network: logits `(batch, classes)` in float32.
 
     Args:
@@ -58,22 +60,22 @@ def vgg(configuration="D", input_shape=(224, 224, 3), classes=1000, name=None):
     return keras.Model(image, logits, name=name or f"vgg_{configuration}")
 
 
-def vgg11(input_shape=(224, 224, 3), classes=1000, name="vgg11"):
+def vgg11(input_shape: Shape = (224, 224, 3), classes: int = 1000, name: str = "vgg11") -> keras.Model:
     """Return `vgg` in configuration A: logits `(batch, classes)`; 132,863,336 parameters."""
     return vgg("A", input_shape, classes, name)
 
 
-def vgg13(input_shape=(224, 224, 3), classes=1000, name="vgg13"):
+def vgg13(input_shape: Shape = (224, 224, 3), classes: int = 1000, name: str = "vgg13") -> keras.Model:
     """Return `vgg` in configuration B: logits `(batch, classes)`; 133,047,848 parameters."""
     return vgg("B", input_shape, classes, name)
 
 
-def vgg16(input_shape=(224, 224, 3), classes=1000, name="vgg16"):
+def vgg16(input_shape: Shape = (224, 224, 3), classes: int = 1000, name: str = "vgg16") -> keras.Model:
     """Return `vgg` in configuration D: logits `(batch, classes)`; 138,357,544 parameters."""
     return vgg("D", input_shape, classes, name)
 
 
-def vgg19(input_shape=(224, 224, 3), classes=1000, name="vgg19"):
+def vgg19(input_shape: Shape = (224, 224, 3), classes: int = 1000, name: str = "vgg19") -> keras.Model:
     """Return `vgg` in configuration E: logits `(batch, classes)`; 143,667,240 parameters."""
     return vgg("E", input_shape, classes, name)
 

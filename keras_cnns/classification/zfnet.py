@@ -12,12 +12,12 @@ the training.
 
 import keras
 
-from keras_cnns.arguments import check_classes, check_input_shape
+from keras_cnns.arguments import Shape, check_classes, check_input_shape
 from keras_cnns.layers import LocalResponseNormalization, OriginalDropout, Preprocessing
 from keras_cnns.layers.ceil_pooling import ceil_max_pooling
 
 
-def zfnet(input_shape=(224, 224, 3), classes=1000, name="zfnet"):
+def zfnet(input_shape: Shape = (224, 224, 3), classes: int = 1000, name: str = "zfnet") -> keras.Model:
     """Return ZFNet: logits `(batch, classes)` in float32; 62,357,608 parameters.
 
     Args:

@@ -10,6 +10,7 @@ unknown class, and a file that is missing or cannot be read, are named, counted 
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 
@@ -23,12 +24,22 @@ from keras_cnns.data.augmentation import to_uint8
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import fold, permutation, uniform
 from keras_cnns.data.sources import SUFFIXES, digits, prepared
+from keras_cnns.extras import Extra
 from keras_cnns.ops import clip_boxes, sample_rois
+
+tfds = Extra("tensorflow_datasets", "data")
 
 NO_OBJECT, PROPOSAL = -1.0, -2.0  # in place of the number of the class
 
 
-def voc_boxes(folder, split, labels=None, train_list="trainval", test_list="test", strict=False):
+def voc_boxes(
+    folder: str | Path,
+    split: str,
+    labels: Sequence[str] | None = None,
+    train_list: str = "trainval",
+    test_list: str = "test",
+    strict: bool = False,
+) -> Images:
     """Return the photographs of a folder in Pascal VOC's layout as `Images` with objects.
 
     `JPEGImages/NAME.jpg` (or another ending), `Annotations/NAME.xml`, and the names in `ImageSets/Main/LIST.txt`. Their
@@ -97,7 +108,7 @@ def from_inclusive(x1, y1, x2, y2):
     return (x1 - (x2 > x1), y1 - (y2 > y1), x2, y2)
 
 
-def coco_boxes(annotations, folder, strict=False):
+def coco_boxes(annotations: str | Path, folder: str | Path, strict: bool = False) -> Images:
     """Return the photographs of a COCO file of instances as `Images` with objects; crowds are difficult ones.
 
     The classes are the file's categories by their ids, numbered from 0.
@@ -170,7 +181,7 @@ def from_files(source, split, photos, faults, labels, strict, kind=None):
     return objects.images(Path(source).stem, split, records, strict)
 
 
-def tfds_boxes(name, split, data_dir=None, strict=False):
+def tfds_boxes(name: str, split: str, data_dir: str | Path | None = None, strict: bool = False) -> Images:
     """Return a TensorFlow Datasets set with Pascal VOC's features, `voc/2007` or `voc/2012`, as `Images` with objects.
 
     Offline when `data_dir` holds it prepared; otherwise it is downloaded and prepared there.
@@ -215,8 +226,6 @@ def from_tfds(builder, name, split, found, encoded, labels, strict, kind=None):
     encoded: features that `found` wants encoded, as TensorFlow Datasets' `decoders` have them.
     kind: of `Objects`, by default those themselves.
     """
-    import tensorflow_datasets as tfds  # slow to import
-
     splits = builder.info.splits
     if unknown := [part for part in split.split("+") if part.partition("[")[0] not in splits]:
         raise ValueError(f"data set {name!r} has no split {unknown[0]!r}; it has {', '.join(sorted(splits))}.")
@@ -247,7 +256,7 @@ def from_tfds(builder, name, split, found, encoded, labels, strict, kind=None):
     return objects.images(name, split, records, strict)
 
 
-def joined(first, second):
+def joined(first: Images, second: Images) -> Images:
     """Return the images of two sets with objects as one, such as VOC's 2007 and 2012; shuffled, they are mixed.
 
     Raises:
@@ -288,7 +297,7 @@ def joined(first, second):
     return images
 
 
-def digit_boxes(split, side=3):
+def digit_boxes(split: str, side: int = 3) -> Images:
     """Return pages of `side` x `side` digits that need no download as `Images` with objects: the boxes of their ink."""
     images = digits(split, channels=3)
     pixels, numbers = images.arrays

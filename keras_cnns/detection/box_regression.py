@@ -4,6 +4,7 @@ The paper prints the targets, the overlap of 0.6 and lambda; that targets are ce
 released code's, as is that the bias is regularised like a weight.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import scipy.linalg
 import tensorflow as tf
 from tqdm import tqdm
 
+from keras_cnns.detection.features import Features
 from keras_cnns.ops import best_matches, decode_boxes, encode_boxes
 
 STRENGTH = 1000.0  # lambda
@@ -32,7 +34,7 @@ class BoxRegressors(NamedTuple):
         return decode_boxes(deltas, np.asarray(boxes, "float32")[:, None]).numpy()
 
 
-def overlapping(photos, lowest):
+def overlapping(photos: Sequence[dict], lowest: float) -> list[np.ndarray]:
     """Return, for each photo, the numbers of its boxes that overlap one of its objects by `lowest` or more.
 
     photos: as in `train_svms`. The objects' own boxes are among them.
@@ -42,7 +44,14 @@ def overlapping(photos, lowest):
     return [np.flatnonzero(each >= lowest) for each in best]
 
 
-def train_box_regressors(features, photos, chosen, classes, lowest=0.6, strength=STRENGTH):
+def train_box_regressors(
+    features: Features,
+    photos: Sequence[dict],
+    chosen: Sequence[np.ndarray],
+    classes: int,
+    lowest: float = 0.6,
+    strength: float = STRENGTH,
+) -> BoxRegressors:
     """Return the `BoxRegressors` of `classes` classes: ridge regression of each one's deltas.
 
     A proposal is of the object that it overlaps most; the objects' own boxes have nothing to learn and are left out. A

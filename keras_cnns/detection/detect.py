@@ -1,7 +1,9 @@
 """What is in photographs, and where: the last step of every detector of this library."""
 
 import colorsys
+from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
@@ -15,8 +17,14 @@ PROPOSALS = 2000  # of an image, at most: R-CNN, section 2.2
 
 
 def detect(
-    model, images, preprocessing=None, proposals=None, iou_threshold=None, score_threshold=0.05, max_outputs=100
-):
+    model: keras.Model,
+    images: Sequence,
+    preprocessing: Preprocessing | None = None,
+    proposals: Sequence[np.ndarray] | None = None,
+    iou_threshold: float | None = None,
+    score_threshold: float = 0.05,
+    max_outputs: int = 100,
+) -> list[dict[str, np.ndarray]]:
     """Return what is found in each image, best first: [{"boxes" `(n, 4)`, "scores" `(n,)`, "labels" `(n,)`}].
 
     Boxes are in the image's own pixels, float32; labels are numbered from 0, without the background, int32. A network
@@ -92,7 +100,7 @@ def check_detector(model):
     return len(outputs) == 2
 
 
-def draw_boxes(image, found, labels):
+def draw_boxes(image: np.ndarray, found: dict, labels: Sequence[str]) -> Image.Image:
     """Return an image with boxes and their names drawn on it, the scores after them if there are any, as a PIL image.
 
     Args:
@@ -103,7 +111,7 @@ def draw_boxes(image, found, labels):
     return boxes_drawn(image, found, labels, found["labels"])
 
 
-def draw_masks(image, found, labels):
+def draw_masks(image: np.ndarray, found: dict, labels: Sequence[str]) -> Image.Image:
     """Return an image as `draw_boxes` does, under the boxes each object's mask, half transparent, in its colour.
 
     The colours are the classes', or with a single class each object's own.

@@ -6,10 +6,12 @@ conv5 has its middle at pixel (16 i, 16 j). Trunks start from ImageNet weights i
 own networks do, until trained ones are loaded. Nothing is frozen: the paper's recipe freezes VGG-16's conv1 and conv2.
 """
 
+from collections.abc import Iterable, Sequence
+
 import keras
 import scipy.linalg
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import FreeShape, check_choice, check_classes, check_input_shape
 from keras_cnns.classification.alexnet import normal
 from keras_cnns.classification.vgg import CONFIGURATIONS, FILTERS
 from keras_cnns.layers import LocalResponseNormalization, RoIPooling, TowerConv2D
@@ -17,7 +19,9 @@ from keras_cnns.layers import LocalResponseNormalization, RoIPooling, TowerConv2
 STRIDE = 16  # pixels of the image a cell of the last map
 
 
-def fast_rcnn(input_shape=(None, None, 3), classes=20, trunk="vgg16", name="fast_rcnn"):
+def fast_rcnn(
+    input_shape: FreeShape = (None, None, 3), classes: int = 20, trunk: str = "vgg16", name: str = "fast_rcnn"
+) -> keras.Model:
     """Return Fast R-CNN: from an image and boxes, logits `(batch, boxes, classes + 1)` and deltas, both in float32.
 
     Class 0 is the background, and class k of the data set is k + 1. The deltas `(batch, boxes, 4 * (classes + 1))` are
@@ -103,7 +107,7 @@ TRUNKS = {
 }
 
 
-def with_deltas(model, means, deviations):
+def with_deltas(model: keras.Model, means: Sequence[float], deviations: Sequence[float]) -> keras.Model:
     """Return a detector that was trained on normalised deltas with those of `encode_boxes` in their place.
 
     It has the weights of the other, so that it can be tested while that is trained.
@@ -121,7 +125,7 @@ def unnormalised(deltas, means, deviations):
     return keras.layers.Rescaling(scale, offset, dtype="float32", name="bbox_unnormalised")(deltas)
 
 
-def truncated_svd(model, ranks=(("fc6", 1024), ("fc7", 256))):
+def truncated_svd(model: keras.Model, ranks: Iterable[tuple[str, int]] = (("fc6", 1024), ("fc7", 256))) -> keras.Model:
     """Return a network with dense layers as two each, of fewer weights, for the test: Fast R-CNN, sections 3.1 and 4.4.
 
     A kernel of u x v becomes one of u x t without biases and one of t x v, its best approximation of rank t. Both are

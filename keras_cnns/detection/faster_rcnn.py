@@ -7,9 +7,11 @@ Trunks start as their own networks do, until trained ones are loaded. Nothing is
 VGG-16's conv1 and conv2.
 """
 
+from collections.abc import Sequence
+
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import FreeShape, check_choice, check_classes, check_input_shape
 from keras_cnns.classification.alexnet import normal
 from keras_cnns.detection.fast_rcnn import STRIDE, detector_head, unnormalised, vgg16_trunk
 from keras_cnns.layers import LocalResponseNormalization, RoIDetections, RPNProposals
@@ -20,14 +22,14 @@ DEVIATIONS = (0.1, 0.1, 0.2, 0.2)  # of the detector's deltas in the release, wh
 
 
 def faster_rcnn(
-    input_shape=(None, None, 3),
-    classes=20,
-    trunk="vgg16",
-    ratios=(0.5, 1, 2),
-    scales=(8, 16, 32),
-    proposals=300,
-    name="faster_rcnn",
-):
+    input_shape: FreeShape = (None, None, 3),
+    classes: int = 20,
+    trunk: str = "vgg16",
+    ratios: Sequence[float] = (0.5, 1, 2),
+    scales: Sequence[float] = (8, 16, 32),
+    proposals: int = 300,
+    name: str = "faster_rcnn",
+) -> keras.Model:
     """Return Faster R-CNN: from an image what it proposes and what that is, all in float32.
 
     Outputs are logits `(batch, proposals, classes + 1)`, class 0 the background and class k of the data set k + 1;
@@ -68,8 +70,13 @@ def faster_rcnn(
 
 
 def faster_rcnn_detector(
-    model, deviations=DEVIATIONS, iou_threshold=0.3, score_threshold=0.05, most=100, name="faster_rcnn_detector"
-):
+    model: keras.Model,
+    deviations: Sequence[float] = DEVIATIONS,
+    iou_threshold: float = 0.3,
+    score_threshold: float = 0.05,
+    most: int = 100,
+    name: str = "faster_rcnn_detector",
+) -> keras.Model:
     """Return what a trained Faster R-CNN finds, suppression inside: (boxes, scores, labels), the best first.
 
     Boxes `(batch, most, 4)` in pixels of its input and cut off at each image's size, scores `(batch, most)`, labels

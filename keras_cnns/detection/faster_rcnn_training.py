@@ -4,6 +4,8 @@ Batches are (images, objects) as `keras_cnns.data` gives them through `size_amon
 objects are left out, as in the release; an image without objects trains as background.
 """
 
+from collections.abc import Iterator, Sequence
+
 import keras
 import tensorflow as tf
 
@@ -32,15 +34,15 @@ class FasterRCNNTraining(keras.Model):
 
     def __init__(
         self,
-        network,
-        learns=("rpn", "detector"),
-        proposer=None,
-        paper_loss=True,
-        before=12_000,
-        after=2_000,
-        rois=128,
-        seed=0,
-        name="faster_rcnn_training",
+        network: keras.Model,
+        learns: Sequence[str] = ("rpn", "detector"),
+        proposer: keras.Model | None = None,
+        paper_loss: bool = True,
+        before: int = 12_000,
+        after: int = 2_000,
+        rois: int = 128,
+        seed: int = 0,
+        name: str = "faster_rcnn_training",
     ):
         super().__init__(name=name)
         self.network, self.learns, self.proposer = network, tuple(learns), proposer or network
@@ -136,7 +138,7 @@ def detector_loss(labels, targets, logits, deltas):
     return RoICrossEntropy()(labels, logits) + RoISmoothL1()(with_label, deltas)
 
 
-def alternating_steps(first, second, **settings):
+def alternating_steps(first: keras.Model, second: keras.Model, **settings) -> Iterator[FasterRCNNTraining]:
     """Yield the four trainings of section 3.2, each to be run to its end before the next is asked for.
 
     1. `first` learns to propose. 2. `second`, another network with the same beginning, learns to detect from the first

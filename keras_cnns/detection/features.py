@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ class Features:
         OSError: there is no room for them, or `folder` cannot be written to.
     """
 
-    def __init__(self, folder, counts, width, of):
+    def __init__(self, folder: str | Path, counts: Sequence[int], width: int, of: str):
         folder = Path(folder)
         counts = [int(count) for count in counts]
         self.width, self.of = width, of

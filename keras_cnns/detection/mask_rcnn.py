@@ -8,7 +8,7 @@ ImageNet's ResNet and leaves its batch normalisation as it is.
 
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import FreeShape, check_choice, check_classes, check_input_shape
 from keras_cnns.classification.alexnet import normal
 from keras_cnns.classification.blocks import allow_depth, he_normal
 from keras_cnns.classification.resnet import BLOCKS, residual_network, residual_stage
@@ -29,16 +29,16 @@ TRUNKS = tuple(f"resnet{depth}" for depth in BLOCKS if depth <= 101)
 
 
 def mask_rcnn(
-    input_shape=(None, None, 3),
-    classes=80,
-    neck="fpn",
-    trunk="resnet50",
-    roi_operation="align",
-    mask_activation="sigmoid",
-    proposals=None,
-    stride_in="1x1",
-    name="mask_rcnn",
-):
+    input_shape: FreeShape = (None, None, 3),
+    classes: int = 80,
+    neck: str = "fpn",
+    trunk: str = "resnet50",
+    roi_operation: str = "align",
+    mask_activation: str = "sigmoid",
+    proposals: int | None = None,
+    stride_in: str = "1x1",
+    name: str = "mask_rcnn",
+) -> keras.Model:
     """Return Mask R-CNN: from an image what is in it, where, and which pixels of it, all in float32.
 
     Outputs are what is found, best first, at most 100 and zeros behind: boxes `(batch, 100, 4)` in pixels, scores and

@@ -26,7 +26,15 @@ class MaskRCNNTraining(keras.Model):
         seed: of the anchors and boxes drawn.
     """
 
-    def __init__(self, network, rois=512, before=None, after=2000, seed=0, name="mask_rcnn_training"):
+    def __init__(
+        self,
+        network: keras.Model,
+        rois: int = 512,
+        before: int | None = None,
+        after: int = 2000,
+        seed: int = 0,
+        name: str = "mask_rcnn_training",
+    ):
         super().__init__(name=name)
         self.network, self.rois, self.after, self.seed = network, rois, after, seed
         self.layer = network.get_layer

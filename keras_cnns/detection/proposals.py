@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -20,7 +21,14 @@ from keras_cnns.detection.selective_search import MODES, VERSION, selective_sear
 from keras_cnns.files import whole
 
 
-def compute_proposals(images, folder, mode="fast", seed=0, processes=None, strict=False):
+def compute_proposals(
+    images: Iterable[str | Path],
+    folder: str | Path,
+    mode: str = "fast",
+    seed: int = 0,
+    processes: int | None = None,
+    strict: bool = False,
+) -> dict[str, str]:
     """Write the selective search boxes of image files to `folder`; return those left out: {path: what is wrong}.
 
     What is there already is not computed again, so that a computation that was stopped goes on. The images that cannot
@@ -54,7 +62,7 @@ def compute_proposals(images, folder, mode="fast", seed=0, processes=None, stric
     return faults
 
 
-def read_proposals(image, folder, mode="fast", seed=0):
+def read_proposals(image: str | Path, folder: str | Path, mode: str = "fast", seed: int = 0) -> np.ndarray:
     """Return the boxes of an image file that `compute_proposals` has written, float32 `(R, 4)` by rank.
 
     Raises:

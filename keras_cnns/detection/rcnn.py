@@ -8,11 +8,13 @@ but the first two.
 Deviations: the paper's network is Caffe's version of AlexNet, which pools before it normalises; this is AlexNet's own.
 """
 
+from collections.abc import Callable, Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns.arguments import check_choice, check_classes
+from keras_cnns.arguments import Shape, check_choice, check_classes
 from keras_cnns.classification import alexnet, vgg
 from keras_cnns.classification.alexnet import normal
 from keras_cnns.ops import clip_boxes, non_max_suppression, warp_boxes
@@ -22,7 +24,9 @@ CONTEXT = 16  # pixels of the warped window that show what surrounds the box
 AT_ONCE = 64  # windows that go through the network together
 
 
-def rcnn(input_shape=None, classes=20, trunk="alexnet", name="rcnn"):
+def rcnn(
+    input_shape: Shape | None = None, classes: int = 20, trunk: str = "alexnet", name: str = "rcnn"
+) -> keras.Model:
     """Return R-CNN's network: from warped windows, logits `(batch, classes + 1)` in float32.
 
     Class 0 is the background, and class k of the data set is k + 1. Layers have the names of the trunk's own network,
@@ -50,7 +54,7 @@ def rcnn(input_shape=None, classes=20, trunk="alexnet", name="rcnn"):
     return keras.Model(network.input, logits, name=name)
 
 
-def window_features(network, context=CONTEXT, names=FEATURES):
+def window_features(network: keras.Model, context: int = CONTEXT, names: Sequence[str] = FEATURES) -> Callable:
     """Return a function that gives features of the boxes of a photo, window by window: appendix A.
 
     From a photo `(height, width, 3)`, RGB with the mean subtracted, and boxes `(N, 4)` to a list of `(N, width)`,
@@ -75,7 +79,9 @@ def window_features(network, context=CONTEXT, names=FEATURES):
     return features
 
 
-def svm_detections(scores, boxes, size, iou_threshold=0.3, most=100):
+def svm_detections(
+    scores: np.ndarray, boxes: np.ndarray, size: Sequence[int], iou_threshold: float = 0.3, most: int = 100
+) -> dict[str, np.ndarray]:
     """Return what is found in a photo, best first: {"boxes" `(n, 4)`, "scores" `(n,)`, "labels" `(n,)`}.
 
     Args:

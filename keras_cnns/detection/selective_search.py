@@ -10,10 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 from scipy import ndimage
-from skimage.color import rgb2hsv, rgb2lab
-from skimage.segmentation import felzenszwalb
 
 from keras_cnns.arguments import check_choice
+from keras_cnns.extras import Extra
+
+colour_spaces = Extra("skimage.color", "regions")
+segmentation = Extra("skimage.segmentation", "regions")
 
 VERSION = 1  # of the boxes that an image gets: whoever changes them raises it, since they are kept on disks
 
@@ -28,7 +30,7 @@ SIGMA = 0.8  # of the superpixels' smoothing
 COLOUR_BINS, TEXTURE_BINS = 25, 10  # of a channel; of one of its 8 orientations
 
 
-def selective_search(image, mode="fast", seed=0):
+def selective_search(image: np.ndarray, mode: str = "fast", seed: int = 0) -> np.ndarray:
     """Return the boxes of what may be an object, float32 `(R, 4)`, the likeliest first and none twice.
 
     Of a photo about 350 in mode "single", 2,000 in "fast", 7,000 to 10,000 in "quality"; the last ones matter least.
@@ -103,17 +105,18 @@ def partitions(rgb, spaces, thresholds):
         channels = SPACES[name](rgb / 255.0)
         colour, texture = colour_bins(channels), texture_bins(channels)
         for k in thresholds:
-            labels = felzenszwalb(channels, scale=k, sigma=SIGMA, min_size=k)  # min_size as in the released code
+            # min_size as in the released code
+            labels = segmentation.felzenszwalb(channels, scale=k, sigma=SIGMA, min_size=k)
             yield regions_of(labels, colour, texture)
 
 
 # Each from RGB to channels, all between 0 and 1: section 3.2.
 SPACES = {
     "RGB": lambda rgb: rgb,
-    "HSV": rgb2hsv,
-    "Lab": lambda rgb: (rgb2lab(rgb) + (0, 128, 128)) / (100, 255, 255),
+    "HSV": lambda rgb: colour_spaces.rgb2hsv(rgb),
+    "Lab": lambda rgb: (colour_spaces.rgb2lab(rgb) + (0, 128, 128)) / (100, 255, 255),
     "rgI": lambda rgb: np.concatenate([normalized(rgb)[..., :2], intensity(rgb)], axis=-1),
-    "H": lambda rgb: rgb2hsv(rgb)[..., :1],
+    "H": lambda rgb: colour_spaces.rgb2hsv(rgb)[..., :1],
     "I": lambda rgb: intensity(rgb),
 }
 

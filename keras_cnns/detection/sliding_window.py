@@ -6,6 +6,8 @@ two boxes is "the sum of the distance between centers [...] and the intersection
 the letter, would keep apart the boxes that agree best; here it is the distance in mean diagonals plus 1 - IoU.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -17,7 +19,9 @@ from keras_cnns.ops import iou
 SCALES = (245, 281, 317, 389, 425, 461)  # shorter sides of the paper's six scales
 
 
-def sliding_window(model, images, offset_pooling=True):
+def sliding_window(
+    model: keras.Model, images: np.ndarray, offset_pooling: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Return a network's output at every position of its window, and where these windows lie.
 
     The work on overlapping windows is shared: the network is run once, as convolutions, over the whole images. Where
@@ -78,7 +82,7 @@ def layers_behind(model, layer):
     return set(model.layers[model.layers.index(layer) + 1 :])
 
 
-def box_regressor(classifier, classes=1, name="box_regressor"):
+def box_regressor(classifier: keras.Model, classes: int = 1, name: str = "box_regressor") -> keras.Model:
     """Return OverFeat's regression network on a classifier's features: `(batch, 4 * classes)`, edges of boxes.
 
     From an image of the classifier's input size to (x1, y1, x2, y2) for each class, in shares of the window's width and
@@ -109,7 +113,14 @@ def box_regressor(classifier, classes=1, name="box_regressor"):
     return keras.Model(classifier.inputs[0], boxes, name=name)
 
 
-def locate(classifier, regressor, image, scales=SCALES, top=5, threshold=0.5):
+def locate(
+    classifier: keras.Model,
+    regressor: keras.Model,
+    image: np.ndarray,
+    scales: Sequence[int] = SCALES,
+    top: int = 5,
+    threshold: float = 0.5,
+) -> dict[str, np.ndarray]:
     """Return what is in an image, and where: {"boxes" `(N, 4)`, "scores" `(N,)`, "labels" `(N,)`}, the best first.
 
     At every scale both networks slide over the image; the boxes of the classes that are among the `top` anywhere at
@@ -162,7 +173,7 @@ def of_windows(edges, windows):
     return corner + edges * sides
 
 
-def merge_boxes(boxes, scores, threshold=0.5):
+def merge_boxes(boxes: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
     """Merge the two boxes that match best until none match: OverFeat's greedy merge; (boxes `(M, 4)`, scores `(M,)`).
 
     Two boxes match by the distance of their centres, in mean diagonals of the two, plus 1 - IoU: 0 for a box and

@@ -6,11 +6,13 @@ Deviations: the layers are those of ZFNet's paper, which normalises across maps 
 normalises within each map and before pooling. Initialisation is ZFNet's; the paper does not print its own.
 """
 
+from collections.abc import Callable, Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns.arguments import check_classes, check_input_shape
+from keras_cnns.arguments import FreeShape, Shape, check_classes, check_input_shape
 from keras_cnns.classification.zfnet import convolutions, normal
 from keras_cnns.layers import OriginalDropout, SpatialPyramidPooling
 from keras_cnns.ops import spatial_pyramid_pool
@@ -22,7 +24,9 @@ STRIDE = 16  # pixels of the image from a cell of conv5 to the next
 FIRST = 20.5  # where the middle of the first cell's receptive field lies, from the image's border
 
 
-def sppnet(input_shape=(224, 224, 3), classes=1000, levels=(6, 3, 2, 1), name="sppnet"):
+def sppnet(
+    input_shape: Shape = (224, 224, 3), classes: int = 1000, levels: Sequence[int] = (6, 3, 2, 1), name: str = "sppnet"
+) -> keras.Model:
     """Return SPPNet as a classifier: logits `(batch, classes)` in float32; 77,037,672 parameters.
 
     Args:
@@ -42,7 +46,12 @@ def sppnet(input_shape=(224, 224, 3), classes=1000, levels=(6, 3, 2, 1), name="s
     return keras.Model(image, fully_connected(x, classes, "fc8"), name=name)
 
 
-def sppnet_detector(input_shape=(None, None, 3), classes=20, levels=(6, 3, 2, 1), name="sppnet_detector"):
+def sppnet_detector(
+    input_shape: FreeShape = (None, None, 3),
+    classes: int = 20,
+    levels: Sequence[int] = (6, 3, 2, 1),
+    name: str = "sppnet_detector",
+) -> keras.Model:
     """Return SPPNet as a detector: from an image and windows, logits `(batch, windows, classes + 1)` in float32.
 
     Class 0 is the background, and class k of the data set is k + 1; 73,026,709 parameters with 20 classes. Layers have
@@ -114,7 +123,9 @@ def nearest_scale(boxes, size, scales=SCALES):
     return np.abs(areas - WINDOW**2).argmin(axis=1)
 
 
-def pyramid_features(detector, scales=SCALES, last="conv5", first=FIRST):
+def pyramid_features(
+    detector: keras.Model, scales: Sequence[int] = SCALES, last: str = "conv5", first: float = FIRST
+) -> Callable:
     """Return a function that gives the pooled features of a photo's boxes, computing each scale's convolutions once.
 
     From a photo `(height, width, 3)`, RGB with the mean subtracted, and boxes `(N, 4)` to `(N, bins * channels)`,
@@ -154,7 +165,7 @@ def pyramid_features(detector, scales=SCALES, last="conv5", first=FIRST):
     return features
 
 
-def fully_connected_part(detector, last="fc8_pascal"):
+def fully_connected_part(detector: keras.Model, last: str = "fc8_pascal") -> keras.Model:
     """Return the layers of `sppnet_detector` behind the pyramid as a network of their own, which shares their weights:
     from pooled features `(batch, bins * channels)` to logits. These layers alone are fine-tuned: section 4.
 

@@ -5,14 +5,19 @@ the hard negatives are its released code's.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from keras_cnns.detection.features import Features
+from keras_cnns.extras import Extra
 from keras_cnns.files import whole
 from keras_cnns.ops import class_overlaps
+
+liblinear = Extra("sklearn.svm", "regions")
 
 C, POSITIVE_WEIGHT, BIAS = 0.001, 2, 10
 NEGATIVE = 0.3  # the highest overlap of a negative, with any object of the class
@@ -33,7 +38,7 @@ class SVMs(NamedTuple):
         return (features * self.scale @ self.weights + self.biases).astype("float32")
 
 
-def train_svms(features, photos, classes, state=None):
+def train_svms(features: Features, photos: Sequence[dict], classes: int, state: str | Path | None = None) -> SVMs:
     """Return the `SVMs` of `classes` classes from the `Features` of all boxes of photos.
 
     Positives are the objects alone; negatives all boxes that overlap no object of the class by 0.3 or more; of these
@@ -101,11 +106,9 @@ class Mining:
             self.train(k)
 
     def train(self, k):
-        from sklearn.svm import LinearSVC  # slow to import
-
         rows = np.concatenate([self.positives[k], self.negatives[k]])
         values = self.features.rows(rows) * self.svms.scale
-        svm = LinearSVC(
+        svm = liblinear.LinearSVC(
             C=C,
             loss="hinge",
             class_weight={1: POSITIVE_WEIGHT},

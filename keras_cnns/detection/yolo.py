@@ -11,7 +11,7 @@ network is not printed, and is not here.
 import keras
 import tensorflow as tf
 
-from keras_cnns.arguments import check_choice, check_classes, check_count, check_input_shape
+from keras_cnns.arguments import Shape, check_choice, check_classes, check_count, check_input_shape
 from keras_cnns.layers import BatchNormalization, LocallyConnected2D, YOLODetections
 
 # Fig. 3: (filters, kernel) of a convolution, with its stride if that is 2, and "max" for a 2x2 max pooling.
@@ -39,7 +39,14 @@ def leaky(x):
     return tf.nn.leaky_relu(x, 0.1)
 
 
-def yolo(input_shape=(448, 448, 3), classes=20, variant="paper", grid=7, boxes=None, name="yolo"):
+def yolo(
+    input_shape: Shape = (448, 448, 3),
+    classes: int = 20,
+    variant: str = "paper",
+    grid: int = 7,
+    boxes: int | None = None,
+    name: str = "yolo",
+) -> keras.Model:
     """Return YOLO: `(batch, grid, grid, classes + 5 * boxes)` in float32, what `keras_cnns.ops.yolo_boxes` reads.
 
     Class 0 is the data set's first: there is no background.
@@ -77,7 +84,9 @@ def yolo(input_shape=(448, 448, 3), classes=20, variant="paper", grid=7, boxes=N
     return keras.Model(image, keras.layers.Reshape((grid, grid, depth), dtype="float32", name="cells")(x), name=name)
 
 
-def yolo_classifier(input_shape=(224, 224, 3), classes=1000, name="yolo_classifier"):
+def yolo_classifier(
+    input_shape: Shape = (224, 224, 3), classes: int = 1000, name: str = "yolo_classifier"
+) -> keras.Model:
     """Return the network that YOLO's first 20 convolutions are trained in: logits `(batch, classes)` in float32.
 
     23,428,136 parameters. Layers have the detector's names, so that `keras_cnns.load_layers` brings them over.
@@ -100,7 +109,14 @@ def yolo_classifier(input_shape=(224, 224, 3), classes=1000, name="yolo_classifi
     return keras.Model(image, dense(classes, "fc", dtype="float32")(x), name=name)
 
 
-def yolo_detector(model, classes, iou_threshold=0.5, score_threshold=0.001, most=100, name="yolo_detector"):
+def yolo_detector(
+    model: keras.Model,
+    classes: int,
+    iou_threshold: float = 0.5,
+    score_threshold: float = 0.001,
+    most: int = 100,
+    name: str = "yolo_detector",
+) -> keras.Model:
     """Return what a trained YOLO finds, non-maximum suppression inside: (boxes, scores, labels), the best first.
 
     Boxes `(batch, most, 4)` in pixels of its input and cut off at its border, scores `(batch, most)`, labels

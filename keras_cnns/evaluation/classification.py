@@ -2,12 +2,16 @@
 
 import functools
 import math
+from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 
-def classification_errors(model, batches, strategy=None):
+def classification_errors(
+    model: keras.Model, batches: tf.data.Dataset, strategy: tf.distribute.Strategy | None = None
+) -> dict[str, float]:
     """Return the test figures of a model of logits: a dict of `loss`, `top1_error`, `top5_error` (in %) and `images`.
 
     Args:
@@ -72,7 +76,7 @@ def number(condition):
     return tf.reduce_sum(tf.cast(condition, tf.float32))
 
 
-def at_scales(batches):
+def at_scales(batches: Sequence[tf.data.Dataset]) -> tf.data.Dataset:
     """One `tf.data.Dataset` of ((images, images, ...), labels) from several of (images, labels), in step.
 
     For `classification_errors` over the same images at several scales: as many data sets, each of batches of one image

@@ -1,5 +1,6 @@
 """How near the colours are that a network gives to a grey image."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -8,7 +9,7 @@ from keras_cnns.ops.colour import annealed_mean
 THRESHOLDS = np.arange(151.0)  # distances in ab
 
 
-def colour_scores(model, batches, temperature=0.38):
+def colour_scores(model: keras.Model, batches: tf.data.Dataset, temperature: float = 0.38) -> dict[str, float]:
     """Return the raw accuracy of Zhang et al., ECCV 2016, section 3.1: a dict of `auc` (in %) and `images`.
 
     The share of pixels whose colour lies within a distance of the true one, its mean over the distances 0 to 150; of

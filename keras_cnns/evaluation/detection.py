@@ -6,18 +6,29 @@ Detections are a dict an image, `{"boxes": (n, 4), "scores": (n,), "labels": (n,
 
 import contextlib
 import io
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_cnns.arguments import check_choice
+from keras_cnns.extras import Extra
+
+pycoco = Extra("pycocotools.coco", "data")
+cocoeval = Extra("pycocotools.cocoeval", "data")
 
 # 0:0.1:1 as MATLAB counts it, from both ends: 0.3 is 3 times 0.1, which is above 3/10, and 0.7 is 1 less that.
 RECALLS = np.array([0.1 * i for i in range(5)] + [0.5] + [1 - 0.1 * i for i in reversed(range(5))])
 
 
-def voc_scores(detections, truths, labels, metric="area", iou_threshold=0.5):
+def voc_scores(
+    detections: Sequence[dict],
+    truths: Sequence[dict],
+    labels: Sequence[str],
+    metric: str = "area",
+    iou_threshold: float = 0.5,
+) -> dict[str, float]:
     """Return VOC's average precision of every class that there was to find, `ap_<label>`, and their mean, `map`.
 
     A detection is right if the object of its class and image that it overlaps most is one that no better detection
@@ -101,7 +112,7 @@ def average_precision(precision, recall, metric):
     return float(np.sum(np.diff(recall) * precision[1:]))
 
 
-def coco_scores(detections, truths, labels):
+def coco_scores(detections: Sequence[dict], truths: Sequence[dict], labels: Sequence[str]) -> dict[str, float]:
     """Return COCO's average precision over IoU of 0.5 to 0.95 as `ap`, and `ap50`, `ap75`, `ap_small`, `ap_medium`,
     `ap_large` and `ar_100`, by pycocotools. Difficult objects are crowds. A score of sizes that there are none of is
     left out.
@@ -124,9 +135,6 @@ def by_pycocotools(detections, truths, labels, kind, shapes):
     kind: "bbox" or "segm". shapes: function from a detection or a truth to what COCO's files say of the place of each
         of its objects, a list of dicts.
     """
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
     check_images(detections, truths)
     objects, found = [], []
     for image, (detection, truth) in enumerate(zip(detections, truths, strict=True), start=1):
@@ -139,7 +147,7 @@ def by_pycocotools(detections, truths, labels, kind, shapes):
     if not objects:
         raise ValueError("no image has an object; there is nothing to score.")
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
+        coco = pycoco.COCO()
         coco.dataset = {
             "info": {},
             # The sizes are read, but needed for polygons alone.
@@ -148,8 +156,8 @@ def by_pycocotools(detections, truths, labels, kind, shapes):
             "categories": [{"id": number, "name": label} for number, label in enumerate(labels)],
         }
         coco.createIndex()
-        results = coco.loadRes(found) if found else COCO()
-        evaluation = COCOeval(coco, results, kind)
+        results = coco.loadRes(found) if found else pycoco.COCO()
+        evaluation = cocoeval.COCOeval(coco, results, kind)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -172,7 +180,7 @@ class RoIAccuracy(keras.metrics.Mean):
     Labels `(batch, boxes)`, 0 for the background and -1 for no box; logits `(batch, boxes, classes + 1)`.
     """
 
-    def __init__(self, name="accuracy", **kwargs):
+    def __init__(self, name: str = "accuracy", **kwargs):
         super().__init__(name=name, **kwargs)
 
     def update_state(self, labels, logits, sample_weight=None):

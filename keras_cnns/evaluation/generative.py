@@ -4,19 +4,22 @@ Deviation: of DCGAN's feature probe the paper prints no C; it is chosen by the a
 authors' release on SVHN.
 """
 
+from collections.abc import Iterable, Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
+Labelled = tuple[np.ndarray, np.ndarray]  # features and labels
 SIGMAS = np.logspace(-1, 0, 10)  # the candidates of the authors' release
 AT_ONCE = 1000  # images whose distances are held at a time
 GRID = 4  # pixels a side that a probe's maps are pooled to
 PENALTIES = (0.01, 0.1, 1.0, 10.0)  # candidates for C of the SVM, on features whose rows have norms of about 1
 
 
-def parzen_log_likelihoods(images, samples, sigmas):
+def parzen_log_likelihoods(images: np.ndarray, samples: np.ndarray, sigmas: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return the log density of images under Gaussian windows on samples: `(sigmas, images)`, in nats, float64.
 
     Args:
@@ -44,7 +47,9 @@ def parzen_log_likelihoods(images, samples, sigmas):
     return found
 
 
-def parzen_estimate(test, validation, samples, sigmas=SIGMAS):
+def parzen_estimate(
+    test: np.ndarray, validation: np.ndarray, samples: np.ndarray, sigmas: Sequence[float] | np.ndarray = SIGMAS
+) -> dict[str, float]:
     """Return the mean log-likelihood of test images with its standard error, and the width chosen on validation images.
 
     A dict of `log_likelihood` and `standard_error`, in nats an image, and `sigma`. The standard error is that of the
@@ -59,7 +64,7 @@ def parzen_estimate(test, validation, samples, sigmas=SIGMAS):
     return {"log_likelihood": float(found.mean()), "standard_error": float(error), "sigma": float(sigma)}
 
 
-def frechet_distance(features, others):
+def frechet_distance(features: np.ndarray, others: np.ndarray) -> float:
     """Return the squared Fréchet distance of two sets of features, each taken for a Gaussian.
 
         |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))
@@ -90,7 +95,7 @@ def frechet_distance(features, others):
     return float(((mean - other_mean) ** 2).sum() + np.trace(covariance) + np.trace(other) - 2 * both)
 
 
-def variety(samples, images):
+def variety(samples: np.ndarray, images: np.ndarray) -> float:
     """Return how far apart samples lie, beside as many real images: about 1 as these, 0 where all are alike.
 
     The median distance to the nearest other sample, divided by the same of the images: near 0 too where a generator
@@ -120,7 +125,7 @@ def nearest_others(rows):
     return np.sqrt(np.maximum(distances.min(axis=1), 0))
 
 
-def pooled_features(discriminator, batches):
+def pooled_features(discriminator: keras.Model, batches: Iterable) -> np.ndarray:
     """Return a discriminator's features of images, for a linear classifier: `(images, 16 * filters)`, float32.
 
     The maps of every LeakyReLU behind a convolution, max-pooled to 4x4, flattened and joined.
@@ -146,7 +151,9 @@ def pooled_features(discriminator, batches):
     return np.concatenate(found).astype("float32")
 
 
-def svm_scores(train, validation, test, penalties=PENALTIES):
+def svm_scores(
+    train: Labelled, validation: Labelled, test: Labelled, penalties: Sequence[float] = PENALTIES
+) -> dict[str, float]:
     """Return the accuracy of a linear L2-SVM: a dict of `accuracy` on the test, `validation_accuracy`, in %, and `C`.
 
     Args:

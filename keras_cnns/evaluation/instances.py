@@ -4,13 +4,17 @@ Detections and ground truth are dicts as in `keras_cnns.evaluation.detection`, w
 bool `(n, height, width)`, or a list of pycocotools' run lengths, {"size", "counts"}, compressed.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
-from pycocotools import mask as coco
 
 from keras_cnns.evaluation.detection import by_pycocotools, check_images
+from keras_cnns.extras import Extra
+
+coco = Extra("pycocotools.mask", "data")
 
 
-def coco_mask_scores(detections, truths, labels):
+def coco_mask_scores(detections: Sequence[dict], truths: Sequence[dict], labels: Sequence[str]) -> dict[str, float]:
     """Return COCO's average precision of masks, by their IoU in place of the boxes', with the names of `coco_scores`.
 
     The size of an object is the number of its mask's pixels.

@@ -1,11 +1,19 @@
 """How much of what is there the proposals cover: Uijlings et al., IJCV 2013, section 5."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_cnns.ops import iou
 
 
-def proposal_scores(proposals, boxes, labels, counts=(500, 1000, 2000), thresholds=(0.5, 0.7)):
+def proposal_scores(
+    proposals: Sequence[np.ndarray],
+    boxes: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    counts: Sequence[int] = (500, 1000, 2000),
+    thresholds: Sequence[float] = (0.5, 0.7),
+) -> list[dict[str, float]]:
     """Return how the first `count` proposals of each image cover what is there, for each of `counts`: a list of dicts.
 
     A dict has `count`, `proposals` (how many of them an image has on average) and what `coverage` returns.
@@ -27,7 +35,7 @@ def proposal_scores(proposals, boxes, labels, counts=(500, 1000, 2000), threshol
     ]
 
 
-def coverage(best, labels, thresholds=(0.5, 0.7)):
+def coverage(best: np.ndarray, labels: np.ndarray, thresholds: Sequence[float] = (0.5, 0.7)) -> dict[str, float]:
     """Return how well N boxes are covered, from the best overlap and the label of each: a dict, all between 0 and 1.
 
     `recall_50` and so on are the shares of the boxes that overlap by an IoU of at least each threshold; `mabo` is the
@@ -45,7 +53,7 @@ def coverage(best, labels, thresholds=(0.5, 0.7)):
     return {**recalls, "mabo": float(np.mean([best[labels == label].mean() for label in np.unique(labels)]))}
 
 
-def best_overlaps(proposals, boxes, counts):
+def best_overlaps(proposals: Sequence[np.ndarray], boxes: Sequence[np.ndarray], counts: Sequence[int]) -> np.ndarray:
     """The IoU of every box of all images with the best of its image's first `count` proposals: float32 `(counts, N)`.
 
     proposals, boxes: lists with `(R, 4)`, the best first, and `(N, 4)` of each image; without a proposal the IoU is 0.

@@ -9,17 +9,28 @@ and choose a learning rate for their network's features (30 in MoCo, 0.1 in SimC
 """
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_cnns.arguments import check_count
+from keras_cnns.extras import Extra
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+manifold = Extra("sklearn.manifold", "regions")
+
+Labelled = tuple[np.ndarray, np.ndarray]  # features and labels
 QUERIES_AT_ONCE = 256
 
 
-def features_of(encoder, batches, strategy=None):
+def features_of(
+    encoder: keras.Model, batches: tf.data.Dataset, strategy: tf.distribute.Strategy | None = None
+) -> Labelled:
     """Return an encoder's features of images, float32 `(number, width)`, and the images' labels, int64 `(number,)`.
 
     Args:
@@ -62,7 +73,9 @@ def looking_step(encoder, strategy):
     return step
 
 
-def linear_probe(train, test, seed=0, epochs=30, batch_size=256, learning_rate=0.1):
+def linear_probe(
+    train: Labelled, test: Labelled, seed: int = 0, epochs: int = 30, batch_size: int = 256, learning_rate: float = 0.1
+) -> float:
     """Return the accuracy, in %, of a linear classifier on features that stay as they are.
 
     Softmax regression by Nesterov's momentum, without decay of the weights, at a rate that falls to 0 along a cosine.
@@ -109,7 +122,7 @@ def linear_probe(train, test, seed=0, epochs=30, batch_size=256, learning_rate=0
     return float(100 * np.mean(named == test_labels))
 
 
-def knn_accuracy(train, test, k=200, temperature=0.07):
+def knn_accuracy(train: Labelled, test: Labelled, k: int = 200, temperature: float = 0.07) -> float:
     """Return the accuracy, in %, of the classes that the nearest training images vote for.
 
     Of the k nearest by cosine each votes for its class with the weight exp(cosine / temperature).
@@ -133,7 +146,7 @@ def knn_accuracy(train, test, k=200, temperature=0.07):
     return float(100 * np.mean(votes.argmax(axis=1) == test_labels))
 
 
-def nearest_neighbours(features, queries, k):
+def nearest_neighbours(features: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the k features nearest to each query by cosine: their numbers and the cosines, `(queries, k)`, the nearest
     first.
 
@@ -171,7 +184,7 @@ def checked(*sets):
     return sets
 
 
-def balanced_subset(labels, share, seed=0):
+def balanced_subset(labels: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     """Return the numbers of a share of the images, as many of each class, drawn by the seed, in ascending order.
 
     Raises:
@@ -193,7 +206,14 @@ def balanced_subset(labels, share, seed=0):
     return np.sort(np.concatenate(chosen))
 
 
-def fine_tune(encoder, batches, classes, epochs, learning_rate, seed=0):
+def fine_tune(
+    encoder: keras.Model,
+    batches: Callable[[int], tf.data.Dataset],
+    classes: int,
+    epochs: int,
+    learning_rate: float,
+    seed: int = 0,
+) -> keras.Model:
     """Return a classifier of logits `(batch, classes)`: a copy of the encoder and a linear layer, all of it trained.
 
     Nesterov's momentum without regularisation, at a rate that falls to 0 along a cosine. The encoder stays as it is.
@@ -227,18 +247,17 @@ def fine_tune(encoder, batches, classes, epochs, learning_rate, seed=0):
     return classifier
 
 
-def tsne(features, seed=0):
+def tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return features as points of a plane, `(number, 2)`: neighbours stay neighbours.
 
     Source: van der Maaten & Hinton, JMLR 9, 2008, by scikit-learn; perplexity 30, less for under 91 images.
     """
-    from sklearn.manifold import TSNE  # slow to import
-
     perplexity = min(30.0, (len(features) - 1) / 3)
-    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(np.asarray(features, "float32"))
+    plane = manifold.TSNE(perplexity=perplexity, init="pca", random_state=seed)
+    return plane.fit_transform(np.asarray(features, "float32"))
 
 
-def draw_points(axes, points, labels, names):
+def draw_points(axes: "Axes", points: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> None:
     """Draw points of a plane, `(number, 2)`, on Matplotlib's axes, a colour a class."""
     for number, name in enumerate(names):
         axes.scatter(*points[labels == number].T, s=4, color=f"C{number % 10}", label=str(name))
@@ -246,7 +265,7 @@ def draw_points(axes, points, labels, names):
     axes.set_yticks([])
 
 
-def gallery(queries, neighbours, gap=2):
+def gallery(queries: np.ndarray, neighbours: np.ndarray, gap: int = 2) -> np.ndarray:
     """Return a picture, uint8 RGB: a row for each query image, the query to the left of its neighbours.
 
     Args:

@@ -1,6 +1,7 @@
 """Test figures of a network that labels every pixel."""
 
 import functools
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -9,7 +10,14 @@ import tensorflow as tf
 TOLERANCE = 0.0075  # of the image's diagonal, SegNet, section 4.1
 
 
-def segmentation_scores(model, batches, labels=None, boundary=False, void=255, strategy=None):
+def segmentation_scores(
+    model: keras.Model,
+    batches: tf.data.Dataset,
+    labels: Sequence[str] | None = None,
+    boundary: bool = False,
+    void: int = 255,
+    strategy: tf.distribute.Strategy | None = None,
+) -> dict[str, float]:
     """Return the test figures of a model of logits for every pixel, in one pass; scores in %.
 
     A dict of `loss` (the mean cross-entropy of a labelled pixel), `pixel_accuracy`, `mean_accuracy`, `mean_iu` and
@@ -40,7 +48,7 @@ def segmentation_scores(model, batches, labels=None, boundary=False, void=255, s
     return {**figures, "images": int(images)}
 
 
-def confusion_scores(confusion, labels=None):
+def confusion_scores(confusion: np.ndarray, labels: Sequence[str] | None = None) -> dict[str, float]:
     """The four scores of Long et al., section 5, and each class's IU, in %, from a confusion matrix.
 
     confusion: pixels `(classes, classes)`, rows by the true class, columns by the predicted one.
@@ -100,7 +108,9 @@ def counting_step(model, strategy, void, boundary):
     return step
 
 
-def boundary_f1(true, predicted, classes, void=255, tolerance=TOLERANCE):
+def boundary_f1(
+    true: tf.Tensor, predicted: tf.Tensor, classes: int, void: int = 255, tolerance: float = TOLERANCE
+) -> tf.Tensor:
     """The boundary F1 of each image, `(batch,)`: Csurka et al., BMVC 2013, as SegNet's section 4.1 uses it.
 
     A pixel of a class is on its boundary if one of its eight neighbours is of another, or void. Precision is the share
@@ -142,7 +152,7 @@ def boundary_f1(true, predicted, classes, void=255, tolerance=TOLERANCE):
 class PixelAccuracy(keras.metrics.Mean):
     """The share of an image's labelled pixels that are right, averaged over images: a figure of the training."""
 
-    def __init__(self, void=255, name="accuracy", **kwargs):
+    def __init__(self, void: int = 255, name: str = "accuracy", **kwargs):
         super().__init__(name=name, **kwargs)
         self.void = void
 

@@ -20,7 +20,9 @@ LATENT = 100
 SIZES, KERNELS = (32, 64), (4, 5)
 
 
-def dcgan_generator(size=64, base_filters=128, kernel_size=5, channels=3, name="dcgan_generator"):
+def dcgan_generator(
+    size: int = 64, base_filters: int = 128, kernel_size: int = 5, channels: int = 3, name: str = "dcgan_generator"
+) -> keras.Model:
     """Return the generator: from z `(batch, 100)`, uniform in -1 to 1, to images `(batch, size, size, channels)`.
 
     The images are in -1 to 1, float32. 18,855,040 parameters by default; 3,576,704 with 64 filters and 4x4 kernels.
@@ -55,7 +57,9 @@ def dcgan_generator(size=64, base_filters=128, kernel_size=5, channels=3, name="
     return keras.Model(z, images, name=name)
 
 
-def dcgan_discriminator(size=64, base_filters=128, kernel_size=5, channels=3, name="dcgan_discriminator"):
+def dcgan_discriminator(
+    size: int = 64, base_filters: int = 128, kernel_size: int = 5, channels: int = 3, name: str = "dcgan_discriminator"
+) -> keras.Model:
     """Return the discriminator: from images `(batch, size, size, channels)`, in -1 to 1, to logits `(batch, 1)`.
 
     They are float32. 17,232,768 parameters by default; 2,765,568 with 64 filters and 4x4 kernels. Arguments as in

@@ -12,6 +12,7 @@ Deviations: causal effects are over the whole image and, unless `places` says wh
 paper inserts at single places. Candidates of the threshold are 100 quantiles of the unit.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
@@ -22,6 +23,7 @@ from tqdm import tqdm
 
 QUANTILES = np.linspace(0.005, 0.995, 100)  # where a threshold may lie
 REPORTED = 0.05  # the IoU over which a unit is said to match a concept
+Concepts = Callable[[np.ndarray], dict[str, np.ndarray]]  # from images to each concept's masks, 0 or 1
 AT_ONCE = 100  # images that go through the generator together
 
 
@@ -49,7 +51,9 @@ class Dissection(NamedTuple):
         return "\n".join(lines)
 
 
-def dissect(generator, layer, concepts, z, threshold="quality"):
+def dissect(
+    generator: keras.Model, layer: str, concepts: Concepts, z: np.ndarray, threshold: str | float = "quality"
+) -> Dissection:
     """Return the `Dissection` of a generator's layer: each unit's upsampled, thresholded map against concept masks.
 
     Thresholds are chosen on the images of the first half of z, the figures are those of the second half. With progress.
@@ -126,7 +130,14 @@ def information_quality(both, unit, concept, total):
     return np.where(joint > 0, np.maximum(mutual, 0) / np.where(joint > 0, joint, 1), 0.0)
 
 
-def intervene(generator, layer, z, units, values=0.0, places=None):
+def intervene(
+    generator: keras.Model,
+    layer: str,
+    z: np.ndarray,
+    units: Sequence[int],
+    values: float | Sequence[float] = 0.0,
+    places: np.ndarray | None = None,
+) -> np.ndarray:
     """Return the images of z with units of a layer set to other values: 0 ablates them, `Dissection.values` insert.
 
     Args:
@@ -144,7 +155,15 @@ def intervene(generator, layer, z, units, values=0.0, places=None):
     return np.concatenate(list(images_of(generator, layer, z, units, values, places)))
 
 
-def presence(generator, layer, concepts, z, units=(), values=0.0, places=None):
+def presence(
+    generator: keras.Model,
+    layer: str,
+    concepts: Concepts,
+    z: np.ndarray,
+    units: Sequence[int] = (),
+    values: float | Sequence[float] = 0.0,
+    places: np.ndarray | None = None,
+) -> dict[str, float]:
     """Return the share of pixels that each concept has in the images of `intervene`: a dict by the concept's name."""
     total = {}
     for images in images_of(generator, layer, z, units, values, places):
@@ -153,7 +172,15 @@ def presence(generator, layer, concepts, z, units=(), values=0.0, places=None):
     return {name: each / len(z) for name, each in total.items()}
 
 
-def causal_effect(generator, layer, concepts, z, units, values, places=None):
+def causal_effect(
+    generator: keras.Model,
+    layer: str,
+    concepts: Concepts,
+    z: np.ndarray,
+    units: Sequence[int],
+    values: float | Sequence[float],
+    places: np.ndarray | None = None,
+) -> dict[str, float]:
     """Return each concept's share of pixels with units inserted, less that with them ablated: a dict by name.
 
     Arguments as in `intervene`, with `concepts` as in `dissect`.
@@ -165,7 +192,18 @@ def causal_effect(generator, layer, concepts, z, units, values, places=None):
     return {name: with_them[name] - without[name] for name in without}
 
 
-def optimise_units(generator, layer, concepts, concept, z, found, steps=200, places=None, rate=0.01, penalty=0.005):
+def optimise_units(
+    generator: keras.Model,
+    layer: str,
+    concepts: Concepts,
+    concept: str,
+    z: np.ndarray,
+    found: Dissection,
+    steps: int = 200,
+    places: np.ndarray | None = None,
+    rate: float = 0.01,
+    penalty: float = 0.005,
+) -> np.ndarray:
     """Return how far each unit causes a concept, alpha `(units,)` from 0 to 1, by the gradient of the causal effect.
 
     The effect is of units set to alpha times their value where the concept is, and of units ablated by alpha; the set

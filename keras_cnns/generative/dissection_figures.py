@@ -2,9 +2,11 @@
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
+from keras_cnns.extras import Extra
 from keras_cnns.generative.dissection import halves, intervene, parts_of
+
+plot = Extra("matplotlib.figure", "figures")
 
 DIMMED = 0.3  # how much is left of what lies below the threshold
 
@@ -72,7 +74,7 @@ def page(lines, names):
     if not lines:
         raise ValueError("there is no row to draw.")
     count = max(len(line) for line in lines)
-    figure = Figure(figsize=(1.8 + 0.9 * count, 0.9 * len(lines)), layout="constrained")
+    figure = plot.Figure(figsize=(1.8 + 0.9 * count, 0.9 * len(lines)), layout="constrained")
     for name, line, axes in zip(names, lines, figure.subplots(len(lines), 1, squeeze=False)[:, 0], strict=True):
         strip = np.concatenate([np.pad(each, [(0, 0), (0, 1), (0, 0)], constant_values=1) for each in line], axis=1)
         axes.imshow(np.repeat(strip, 3 // strip.shape[-1], axis=-1))

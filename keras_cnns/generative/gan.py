@@ -13,7 +13,7 @@ IMAGE = (28, 28, 1)
 LATENT = 100
 
 
-def gan_generator(name="gan_generator"):
+def gan_generator(name: str = "gan_generator") -> keras.Model:
     """Return the generator: from z `(batch, 100)` to images `(batch, 28, 28, 1)` in 0 to 1, in float32.
 
     2,503,984 parameters.
@@ -28,7 +28,7 @@ def gan_generator(name="gan_generator"):
     return keras.Model(z, keras.layers.Reshape(IMAGE, dtype="float32", name="image")(x), name=name)
 
 
-def gan_discriminator(name="gan_discriminator"):
+def gan_discriminator(name: str = "gan_discriminator") -> keras.Model:
     """Return the discriminator: from images `(batch, 28, 28, 1)` in 0 to 1 to logits `(batch, 1)` in float32.
 
     1,231,441 parameters. Two layers of 240 maxout units of 5 pieces; dropout keeps 0.8 of the pixels and 0.5 of the

@@ -13,6 +13,7 @@ caller gives, in iGAN AlexNet's conv4. All weights of the adapted generator move
 """
 
 import itertools
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import keras
@@ -39,7 +40,16 @@ class Inversion(NamedTuple):
     generator: keras.Model  # the one given, or its adapted copy
 
 
-def invert(generator, images, encoder=None, steps=500, adapt_steps=0, features=None, weight=FEATURES, seed=0):
+def invert(
+    generator: keras.Model,
+    images: np.ndarray | tf.Tensor,
+    encoder: keras.Model | None = None,
+    steps: int = 500,
+    adapt_steps: int = 0,
+    features: Callable | None = None,
+    weight: float = FEATURES,
+    seed: int = 0,
+) -> Inversion:
     """Return the `Inversion` of a batch of images. With progress.
 
     z starts at the encoder's, or at random, and takes `steps` down the squared distance of the pixels, and of the
@@ -93,7 +103,7 @@ def invert(generator, images, encoder=None, steps=500, adapt_steps=0, features=N
     return Inversion(z.numpy(), made.numpy(), pixel_errors(made, images).numpy(), random_errors, generator)
 
 
-def latent_encoder(discriminator, latent=100):
+def latent_encoder(discriminator: keras.Model, latent: int = 100) -> keras.Model:
     """Return an encoder from images to z `(batch, latent)` in -1 to 1: a DCGAN discriminator with another last layer.
 
     It starts at a copy of the discriminator's weights.
@@ -111,7 +121,9 @@ def latent_encoder(discriminator, latent=100):
     return keras.Model(body.inputs[0], z, name="latent_encoder")
 
 
-def train_encoder(generator, encoder, batches, steps, rate=ENCODER_RATE):
+def train_encoder(
+    generator: keras.Model, encoder: keras.Model, batches: Iterable, steps: int, rate: float = ENCODER_RATE
+) -> None:
     """Teach an encoder to give each real image the z whose image is nearest to it, in squared pixels. With progress.
 
     Args:
@@ -138,7 +150,7 @@ def train_encoder(generator, encoder, batches, steps, rate=ENCODER_RATE):
         raise ValueError(f"there are {taken} batches of images; {steps} are needed.")
 
 
-def interpolate(generator, first, second, count=8):
+def interpolate(generator: keras.Model, first: np.ndarray, second: np.ndarray, count: int = 8) -> np.ndarray:
     """Return `(count, height, width, channels)`: the images on the straight line from one z `(latent,)` to another.
 
     Raises:

@@ -15,7 +15,7 @@ import keras
 SURE = 10.0  # a joint generator's maps are in -1 to 1; their means times this are its labels' logits
 
 
-def conditional_generator(generator, classes=10):
+def conditional_generator(generator: keras.Model, classes: int = 10) -> keras.Model:
     """Return a generator from z `(batch, latent - classes)` and labels: both are what the given one takes as its z.
 
     Raises:
@@ -29,7 +29,7 @@ def conditional_generator(generator, classes=10):
     return keras.Model([z, label], images, name=f"conditional_{generator.name}")
 
 
-def joint_generator(generator, classes=10):
+def joint_generator(generator: keras.Model, classes: int = 10) -> keras.Model:
     """Return a generator from z to (images, labels): the last maps of the given one are the labels', a map a class.
 
     The label is that of the map with the highest mean, exactly one-hot as real ones are; its gradient is the softmax's.
@@ -47,7 +47,7 @@ def joint_generator(generator, classes=10):
     return keras.Model(z, [maps[..., :-classes], label], name=f"joint_{generator.name}")
 
 
-def pair_discriminator(discriminator, classes=10):
+def pair_discriminator(discriminator: keras.Model, classes: int = 10) -> keras.Model:
     """Return a discriminator of images with labels: to the given one a label is as many constant maps more.
 
     Raises:

@@ -2,25 +2,27 @@
 
 from itertools import pairwise
 
+import keras
 import numpy as np
 
 from keras_cnns.arguments import latent_size
+from keras_cnns.layers import Preprocessing
 
 AT_ONCE = 256  # images that are made at a time
 
 
-def random_latents(count, latent, seed=0):
+def random_latents(count: int, latent: int, seed: int = 0) -> np.ndarray:
     """Return z `(count, latent)`, float32, uniform in -1 to 1, of a seed; a larger count begins with the same rows."""
     return np.random.default_rng([seed, latent]).uniform(-1, 1, (count, latent)).astype("float32")
 
 
-def latents_between(z, steps):
+def latents_between(z: np.ndarray, steps: int) -> np.ndarray:
     """Return the z on the lines from each row to the next: `(rows - 1, steps, latent)`, both ends among them."""
     shares = np.linspace(0, 1, steps, dtype="float32")[:, None]
     return np.stack([(1 - shares) * here + shares * there for here, there in pairwise(z)])
 
 
-def sample(generator, z, preprocessing):
+def sample(generator: keras.Model, z: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """Return the images that a generator makes: uint8 `(number, height, width, channels)`.
 
     Args:

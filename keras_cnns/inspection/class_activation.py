@@ -1,6 +1,9 @@
 """Class activation maps: Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016."""
 
+from collections.abc import Sequence
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_cnns.inspection.backpropagation import forward
@@ -11,7 +14,9 @@ from keras_cnns.layers import OriginalDropout
 PASSED_OVER = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Identity, OriginalDropout)
 
 
-def class_activation_map(model, images, classes=None):
+def class_activation_map(
+    model: keras.Model, images: np.ndarray, classes: int | Sequence[int] | None = None
+) -> np.ndarray:
     """Return where a class's score comes from, float32 `(batch, rows, columns)`, at the size of the last maps.
 
     The maps before the global average pooling, summed with the weights that the dense layer gives their averages: the

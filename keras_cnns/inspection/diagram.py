@@ -2,14 +2,21 @@
 
 from math import log2
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
-from matplotlib.textpath import TextPath
+import keras
 
+from keras_cnns.extras import Extra
 from keras_cnns.inspection.blocks import ON_ANOTHER, blocks_of
 from keras_cnns.inspection.layer_table import layer_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+plot = Extra("matplotlib.figure", "figures")
+fonts = Extra("matplotlib.font_manager", "figures")
+patches = Extra("matplotlib.patches", "figures")
+textpath = Extra("matplotlib.textpath", "figures")
 
 FORMATS = (".svg", ".png", ".pdf")
 KINDS = {  # colour, and the word in the legend
@@ -39,7 +46,7 @@ PAD = 0.07  # inside a frame, and left and right of a layer's text
 HIGHEST, WIDEST, SLANT = 0.75, 0.5, 0.3  # front of the largest map, of 4096 channels; the side's depth by its height
 
 
-def diagram(model, path=None):
+def diagram(model: keras.Model, path: str | Path | None = None) -> "Figure":
     """Draw a network as a picture for a slide and return it, a `matplotlib.figure.Figure` of about 16:9.
 
     A block is as high as its map and as wide as its channels are many, both on a logarithmic scale. Under it stand the
@@ -81,7 +88,7 @@ def draw(name, line, blocks):
     entries, legend_width = legend(blocks)
     least = max(width_of(name, TITLE, "bold"), width_of(line, SUBTITLE), legend_width, width_of(NOTE, TEXT))
     rows, width, height = arrange(boxes, least)
-    figure = Figure((width, height), facecolor="white")
+    figure = plot.Figure((width, height), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))  # downwards
     axes.axis("off")
@@ -155,7 +162,7 @@ def row_height(row):
 def width_of(text, size, weight="normal"):
     if not text.strip():
         return 0
-    return TextPath((0, 0), text, size=size, prop=FontProperties(weight=weight)).get_extents().width / 72
+    return textpath.TextPath((0, 0), text, size=size, prop=fonts.FontProperties(weight=weight)).get_extents().width / 72
 
 
 class Box:
@@ -200,7 +207,7 @@ class Box:
             ([(right, bottom), (right, top), (right + up, top - up), (right + up, bottom - up)], -0.15),
         ]
         for corners, light in faces:
-            face = Polygon(corners, facecolor=shade(colour, light), edgecolor="#444444", linewidth=0.7)
+            face = patches.Polygon(corners, facecolor=shade(colour, light), edgecolor="#444444", linewidth=0.7)
             axes.add_patch(face).set(joinstyle="round", zorder=2)
 
         start, line_y = centre - self.head_line / 2, top - up - 0.06 - NAME_LINE / 2
@@ -279,7 +286,7 @@ def draw_layer(axes, layer, x, y, width):
         *((kind, STRIP) for kind in layer.after),
     ]:
         colour = KINDS.get(kind, (OTHER,))[0]
-        axes.add_patch(Rectangle((x, y), width, height, facecolor=colour, linewidth=0, zorder=4))
+        axes.add_patch(patches.Rectangle((x, y), width, height, facecolor=colour, linewidth=0, zorder=4))
         if height == LAYER_LINE:
             axes.text(x + width / 2, y + height / 2, layer.text, size=TEXT, ha="center", va="center", zorder=5)
         y += height
@@ -288,14 +295,14 @@ def draw_layer(axes, layer, x, y, width):
 def frame(axes, x, y, width, height, **style):
     corners = "round,pad=0,rounding_size=0.05"
     style = {"edgecolor": "#999999", "linewidth": 0.6, "zorder": 0, **style}
-    axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=corners, **style))
+    axes.add_patch(patches.FancyBboxPatch((x, y), width, height, boxstyle=corners, **style))
 
 
 def arrow(axes, points):
     axes.plot(*zip(*points, strict=True), color=LINE, linewidth=0.9, zorder=1)
     x, y = points[-1]
     head = [(x, y), (x - 0.07, y - 0.035), (x - 0.07, y + 0.035)]
-    axes.add_patch(Polygon(head, facecolor=LINE, linewidth=0, zorder=1))
+    axes.add_patch(patches.Polygon(head, facecolor=LINE, linewidth=0, zorder=1))
 
 
 def legend(blocks):
@@ -315,7 +322,8 @@ def draw_legend(axes, entries, height):
     for kind, word, x in entries:
         thick = STRIP if kind in ON_ANOTHER else 0.12
         y = height - FOOTER + 0.25
-        axes.add_patch(Rectangle((MARGIN + x, y - thick / 2), 0.2, thick, facecolor=KINDS[kind][0], linewidth=0))
+        colour = KINDS[kind][0]
+        axes.add_patch(patches.Rectangle((MARGIN + x, y - thick / 2), 0.2, thick, facecolor=colour, linewidth=0))
         axes.text(MARGIN + x + 0.26, y, word, size=TEXT, va="center")
     axes.text(MARGIN, height - 0.15, NOTE, size=TEXT, va="center", color="#666666")
 

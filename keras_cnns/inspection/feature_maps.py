@@ -1,7 +1,9 @@
 """The maps of a layer, and what of many images makes its features strongest."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -10,7 +12,7 @@ from keras_cnns.inspection.projection import count_features
 from keras_cnns.inspection.receptive_field import calls_of, find_call
 
 
-def feature_maps(model, layer, images):
+def feature_maps(model: keras.Model, layer: keras.layers.Layer | str, images: np.ndarray) -> np.ndarray:
     """Return the output of a layer for a batch of images, float32: `(batch, height, width, features)` of a convolution.
 
     Args:
@@ -34,7 +36,9 @@ class Strongest(NamedTuple):
     places: np.ndarray  # (features, count, 2): row and column in the map; 0 where the layer has no places
 
 
-def strongest_activations(model, layer, batches, count=9):
+def strongest_activations(
+    model: keras.Model, layer: keras.layers.Layer | str, batches: Iterable, count: int = 9
+) -> Strongest:
     """Return the `Strongest` activations of all features of a layer in one pass over the images, at most one an image.
 
     Args:

@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 from keras.layers import Conv2D, Dropout, Flatten
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from keras_cnns.extras import Extra
 from keras_cnns.inspection.backpropagation import forward, with_relu
 from keras_cnns.inspection.feature_maps import strongest_activations
 from keras_cnns.inspection.projection import project_back
@@ -13,6 +13,8 @@ from keras_cnns.inspection.receptive_field import calls_of, find_call, open_call
 from keras_cnns.inspection.subject import PIXELS_AT_ONCE
 from keras_cnns.inspection.tiles import resized
 from keras_cnns.layers import OriginalDropout
+
+plot = Extra("matplotlib.figure", "figures")
 
 TOP = 9  # activations shown of a feature
 SURE = 0.9  # the probability that examples are named with, or nearly
@@ -141,7 +143,7 @@ def last_hidden(model):
 
 def grid(rows, columns, width, height, **style):
     """A figure of panels without axes, and the panels as (rows, columns)."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = plot.Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=style or None)
     for panel in axes.flat:
         panel.set_xticks([])

@@ -6,10 +6,9 @@ Each function returns a `matplotlib.figure.Figure` and its caption, of a `Subjec
 from itertools import pairwise
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from keras_cnns.extras import Extra
 from keras_cnns.inspection.class_activation import class_activation_map
 from keras_cnns.inspection.feature_maps import feature_maps
 from keras_cnns.inspection.figure_parts import (
@@ -33,9 +32,11 @@ from keras_cnns.inspection.occlusion import occlusion
 from keras_cnns.inspection.saliency import guided_backpropagation, saliency
 from keras_cnns.inspection.tiles import crossed, framed, mosaic, photograph, resized, signed
 
+matplotlib = Extra("matplotlib", "figures")
+plot = Extra("matplotlib.figure", "figures")
+
 DEAD = 0.01  # a filter whose strongest activation is at most this share of the layer's strongest
 COLOURS = [(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75)]
-CLASS_COLOURS = np.array(colormaps["tab10"].colors)
 GREY = np.full((1, 1, 3), 128.0)  # the patch of a unit that is not active
 ENHANCED = "Projections: grey is zero, each with its own contrast."
 
@@ -143,7 +144,7 @@ def invariances(subject, count=5):
         "scale": (np.linspace(1, 1.8, 17), (0, 8, -1), "enlarged, times"),
         "rotation": (np.arange(0, 360, 10), (0, 9, 18), "turned, degrees"),
     }
-    figure = Figure(figsize=(12.4, 8.4), layout="constrained")
+    figure = plot.Figure(figsize=(12.4, 8.4), layout="constrained")
     axes = figure.subplots(3, 4, width_ratios=(1.25, 1, 1, 1))
     for row, (kind, (amounts, at, words)) in enumerate(tqdm(kinds.items(), desc="moved images", unit="")):
         distances, probabilities = invariance(subject.model, layers, inputs, kind, amounts)
@@ -232,6 +233,7 @@ def occlusions(subject, layer, count=6):
     titles = ("image", "activity of feature", "the feature", "probability of the class", "most probable class")
     figure, axes = grid(len(examples), 5, width=10.4, height=2.05 * len(examples))
     size = max(min(subject.shape[:2]) // 3, 1)
+    colours = np.array(matplotlib.colormaps["tab10"].colors)
     covered, others = [], []
     for pixels, _, number in tqdm(examples, desc="covered images", unit=""):
         covered.append(occlusion(subject.model, layer, subject.inputs(pixels[None])[0], size))
@@ -261,9 +263,9 @@ def occlusions(subject, layer, count=6):
         axes[row, 2].imshow(mosaic(tiles, 2), interpolation="nearest")
         heat = axes[row, 3].imshow(probability, cmap="viridis", vmin=0, vmax=1, **over)
         figure.colorbar(heat, ax=axes[row, 3], shrink=0.8).ax.tick_params(labelsize=6)
-        axes[row, 4].imshow(CLASS_COLOURS[named % len(CLASS_COLOURS)], **over)
+        axes[row, 4].imshow(colours[named % len(colours)], **over)
         for n, each in enumerate(np.unique(named)):
-            colour = CLASS_COLOURS[each % len(CLASS_COLOURS)]
+            colour = colours[each % len(colours)]
             style = {"size": 7, "color": "white", "bbox": {"facecolor": colour, "edgecolor": "white", "pad": 1}}
             axes[row, 4].text(0.03 * width, (0.09 + 0.12 * n) * height, subject.labels[each], **style)
         if row == 0:

@@ -1,5 +1,8 @@
 """How much a layer changes when the image moves: Zeiler & Fergus, ECCV 2014, section 3 and Fig. 5."""
 
+from collections.abc import Sequence
+
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -32,7 +35,13 @@ def warp(images, matrix):
     return ops.image.affine_transform(tf.constant(images), transform, "bilinear", "constant", 0.0)
 
 
-def invariance(model, layers, images, kind, amounts):
+def invariance(
+    model: keras.Model,
+    layers: Sequence[keras.layers.Layer | str],
+    images: np.ndarray,
+    kind: str,
+    amounts: Sequence[float],
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (distances, probabilities) of images that are moved by each of some amounts.
 
     Args:

@@ -65,7 +65,7 @@ UNLISTED = (  # a paper's table gives these no row
 )
 
 
-def layer_table(model):
+def layer_table(model: keras.Model) -> list[Row]:
     """Return the model's layers as a list of `Row`s, in the order a reader follows: main branch, then shortcut.
 
     Padding layers are told in the row of the layer they pad, and a crop before an addition in the addition's;

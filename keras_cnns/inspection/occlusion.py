@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -19,7 +20,14 @@ class Occlusion(NamedTuple):
     feature: int  # the feature whose map is strongest in the whole image
 
 
-def occlusion(model, layer, image, size=None, stride=None, grey=0.0):
+def occlusion(
+    model: keras.Model,
+    layer: keras.layers.Layer | str,
+    image: np.ndarray,
+    size: int | None = None,
+    stride: int | None = None,
+    grey: float = 0.0,
+) -> Occlusion:
     """Return the `Occlusion` of an image by a square in every place.
 
     The square's centre moves over the whole image, so that at the edges a part of it lies outside.

@@ -11,6 +11,8 @@ Average pooling, sums and concatenations are linear, and go back by their transp
 network is undone branch by branch; the branches' signals are summed.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -53,7 +55,13 @@ TRANSPOSABLE = (
 OPERATIONS = ("Add", "Subtract", "Concatenate")  # bare ones, such as x + y
 
 
-def project_back(model, layer, images, features, places=None):
+def project_back(
+    model: keras.Model,
+    layer: keras.layers.Layer | str,
+    images: np.ndarray,
+    features: int | Sequence[int],
+    places: Sequence[tuple[int, int]] | None = None,
+) -> np.ndarray:
     """Return what in each image made one unit of a layer active, as pixels: float32, an array like `images`.
 
     The unit's activation, all others of its layer set to zero, goes back to the image by the deconvnet (see the

@@ -44,7 +44,7 @@ class MeasuredField(NamedTuple):
     image: tuple  # (height, width) of the image it was measured on
 
 
-def receptive_field(model, layer):
+def receptive_field(model: keras.Model, layer: keras.layers.Layer | str) -> ReceptiveField:
     """Return the `ReceptiveField` of one layer of a Keras model, computed from kernels, strides and padding.
 
     Padding counts as image: a field may be larger than the image. Of branches that meet, their union counts; where
@@ -77,7 +77,7 @@ def receptive_fields(model):
     }
 
 
-def measured_receptive_field(model, layer):
+def measured_receptive_field(model: keras.Model, layer: keras.layers.Layer | str) -> MeasuredField:
     """Return the `MeasuredField` of a layer: the pixels of the image on which its middle unit's gradient is not zero.
 
     The layers themselves run, one after another, with all weights one, so that nothing cancels, on maps of ones, so

@@ -3,6 +3,8 @@
 tf-keras-vis 0.8.7 gives the same numbers, but has no deconvnet and no release since Keras 3.1.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -11,7 +13,7 @@ from keras_cnns.inspection.backpropagation import gradient, with_relu
 from keras_cnns.inspection.receptive_field import open_calls
 
 
-def saliency(model, images, classes=None):
+def saliency(model: keras.Model, images: np.ndarray, classes: int | Sequence[int] | None = None) -> np.ndarray:
     """Return the gradient of a class's score by the pixels: float32, an array like `images`.
 
     Args:
@@ -28,7 +30,9 @@ def saliency(model, images, classes=None):
     return score_gradient(model, images, classes)
 
 
-def guided_backpropagation(model, images, classes=None):
+def guided_backpropagation(
+    model: keras.Model, images: np.ndarray, classes: int | Sequence[int] | None = None
+) -> np.ndarray:
     """Return the guided gradient of a class's score: through a ReLU goes what is positive, where the ReLU is open.
 
     Activations other than a plain ReLU keep their gradient. Arguments, result and errors are those of `saliency`.

@@ -24,7 +24,7 @@ class BilinearUpsampling(keras.layers.Conv2DTranspose):
         ValueError: a factor below 1, or a kernel smaller than it, which would leave gaps.
     """
 
-    def __init__(self, factor, kernel_size=None, padding="same", **kwargs):
+    def __init__(self, factor: int, kernel_size: int | None = None, padding: str = "same", **kwargs):
         if type(factor) is not int or factor < 1:
             raise ValueError(f"factor is {factor!r}; it must be a whole number of at least 1.")
         kernel_size = 2 * factor - factor % 2 if kernel_size is None else kernel_size
@@ -61,7 +61,7 @@ class Crop(keras.layers.Layer):
         ValueError: an offset below zero, or a map that ends before `offset` + the size of `like`.
     """
 
-    def __init__(self, offset, **kwargs):
+    def __init__(self, offset: int, **kwargs):
         super().__init__(**kwargs)
         if type(offset) is not int or offset < 0:
             raise ValueError(f"offset is {offset!r}; it must be a whole number of at least 0.")

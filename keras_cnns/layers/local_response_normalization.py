@@ -25,7 +25,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         ValueError: `n` is even or not positive, or the channels do not divide into `groups`.
     """
 
-    def __init__(self, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1, **kwargs):
+    def __init__(self, n: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, groups: int = 1, **kwargs):
         super().__init__(**kwargs)
         if n < 1 or n % 2 != 1:
             raise ValueError(f"n is {n}; the window must be odd, so that it has a middle.")

@@ -1,5 +1,7 @@
 """The locally connected layer of the later YOLO: a convolution whose every place has filters of its own."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 import tensorflow as tf
 
@@ -17,7 +19,9 @@ class LocallyConnected2D(keras.layers.Layer):
         ValueError: height or width are free.
     """
 
-    def __init__(self, filters, kernel_size, activation=None, **kwargs):
+    def __init__(
+        self, filters: int, kernel_size: int | Sequence[int], activation: str | Callable | None = None, **kwargs
+    ):
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, (kernel_size, kernel_size)
         self.strides, self.padding = (1, 1), "same"

@@ -20,7 +20,7 @@ class OriginalDropout(keras.layers.Layer):
         ValueError: `rate` is outside [0, 1).
     """
 
-    def __init__(self, rate=0.5, seed=None, **kwargs):
+    def __init__(self, rate: float = 0.5, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"rate is {rate}; it must be at least 0 and less than 1.")

@@ -15,7 +15,7 @@ class PaddedIdentity(keras.layers.Layer):
         ValueError: the input has more channels than `filters`.
     """
 
-    def __init__(self, filters, strides=1, **kwargs):
+    def __init__(self, filters: int, strides: int = 1, **kwargs):
         super().__init__(**kwargs)
         self.filters, self.strides = filters, strides
 

@@ -1,5 +1,6 @@
 """What stands between a photograph and a network: size, mean, scale."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -33,7 +34,15 @@ class Preprocessing(keras.layers.Layer):
             of another shape, or images that are no such batch.
     """
 
-    def __init__(self, size, shorter_side=None, mean=None, scale=1.0, longest_side=None, **kwargs):
+    def __init__(
+        self,
+        size: int | Sequence[int | None] | None,
+        shorter_side: int | Sequence[int] | None = None,
+        mean: float | Sequence[float] | None = None,
+        scale: float = 1.0,
+        longest_side: int | None = None,
+        **kwargs,
+    ):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
         self.size = (size, size) if size is None or isinstance(size, int) else tuple(size)
         self.shorter_side, self.longest_side, self.scale = shorter_side, longest_side, scale

@@ -3,6 +3,8 @@
 A map of one level is a pyramid too: `[map]`, with one stride.
 """
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -44,13 +46,13 @@ class PyramidProposals(keras.layers.Layer):
 
     def __init__(
         self,
-        strides,
-        sizes,
-        ratios=(0.5, 1, 2),
-        before=1000,
-        after=1000,
-        iou_threshold=0.7,
-        smallest=0,
+        strides: Sequence[int],
+        sizes: Sequence[Sequence[float]],
+        ratios: Sequence[float] = (0.5, 1, 2),
+        before: int = 1000,
+        after: int = 1000,
+        iou_threshold: float = 0.7,
+        smallest: int = 0,
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
@@ -98,7 +100,7 @@ class PyramidRoI(keras.layers.Layer):
         ValueError: another operation, or an output without a bin.
     """
 
-    def __init__(self, output_size, strides, operation="align", **kwargs):
+    def __init__(self, output_size: int | Sequence[int], strides: Sequence[int], operation: str = "align", **kwargs):
         super().__init__(autocast=False, **kwargs)  # bfloat16 has too few digits for a box
         check_choice("operation", operation, tuple(OPERATIONS))
         self.output_size, self.strides, self.operation = pair("output_size", output_size), list(strides), operation

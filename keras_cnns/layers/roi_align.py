@@ -1,5 +1,7 @@
 """RoIAlign: He et al., "Mask R-CNN", ICCV 2017, section 3."""
 
+from collections.abc import Sequence
+
 import keras
 
 from keras_cnns.layers.unpooling import pair
@@ -23,7 +25,14 @@ class RoIAlign(keras.layers.Layer):
         ValueError: an output without a bin, or a bin without a sample.
     """
 
-    def __init__(self, output_size, spatial_scale, sampling_ratio=2, aligned=False, **kwargs):
+    def __init__(
+        self,
+        output_size: int | Sequence[int],
+        spatial_scale: float,
+        sampling_ratio: int = 2,
+        aligned: bool = False,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)  # bfloat16 has too few digits for a box
         if sampling_ratio < 1:
             raise ValueError(f"sampling_ratio is {sampling_ratio}; it must be at least 1.")

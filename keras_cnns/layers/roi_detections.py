@@ -18,7 +18,7 @@ class RoIDetections(keras.layers.Layer):
         iou_threshold, score_threshold, most: as in `keras_cnns.ops.detections`.
     """
 
-    def __init__(self, iou_threshold=0.3, score_threshold=0.05, most=100, **kwargs):
+    def __init__(self, iou_threshold: float = 0.3, score_threshold: float = 0.05, most: int = 100, **kwargs):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
         self.iou_threshold, self.score_threshold, self.most = iou_threshold, score_threshold, most
         self.supports_jit = False

@@ -1,5 +1,7 @@
 """RoI pooling: Girshick, "Fast R-CNN", ICCV 2015, section 2.1."""
 
+from collections.abc import Sequence
+
 import keras
 
 from keras_cnns.layers.unpooling import pair
@@ -21,7 +23,7 @@ class RoIPooling(keras.layers.Layer):
         ValueError: an output without a bin.
     """
 
-    def __init__(self, output_size, spatial_scale, **kwargs):
+    def __init__(self, output_size: int | Sequence[int], spatial_scale: float, **kwargs):
         super().__init__(autocast=False, **kwargs)  # bfloat16 has too few digits for a box
         self.output_size, self.spatial_scale = pair("output_size", output_size), spatial_scale
 

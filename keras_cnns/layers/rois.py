@@ -40,7 +40,7 @@ class MaskOfClass(keras.layers.Layer):
             the first of `classes + 1`: Mask R-CNN, section 4.1, Table 2b.
     """
 
-    def __init__(self, activation="sigmoid", **kwargs):
+    def __init__(self, activation: str = "sigmoid", **kwargs):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
         self.activation = activation
 

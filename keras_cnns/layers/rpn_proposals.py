@@ -1,6 +1,9 @@
 """The proposals of a region proposal network: Ren et al., "Faster R-CNN", NIPS 2015, section 3.3."""
 
+from collections.abc import Sequence
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_cnns.ops import generate_anchors, grid_anchors, propose
@@ -16,7 +19,16 @@ class RPNProposals(keras.layers.Layer):
         before, after, iou_threshold, smallest: as in `propose`; by default those of the test.
     """
 
-    def __init__(self, anchors=None, stride=16, before=6000, after=300, iou_threshold=0.7, smallest=16, **kwargs):
+    def __init__(
+        self,
+        anchors: Sequence | np.ndarray | None = None,
+        stride: int = 16,
+        before: int = 6000,
+        after: int = 300,
+        iou_threshold: float = 0.7,
+        smallest: int = 16,
+        **kwargs,
+    ):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
         self.anchors = (generate_anchors() if anchors is None else tf.constant(anchors).numpy()).tolist()
         self.stride, self.before, self.after = stride, before, after

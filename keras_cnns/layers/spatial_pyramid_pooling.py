@@ -1,5 +1,7 @@
 """Spatial pyramid pooling: He et al., "Spatial Pyramid Pooling in Deep Convolutional Networks", PAMI 2015."""
 
+from collections.abc import Sequence
+
 import keras
 
 from keras_cnns.ops.pooling import spatial_pyramid_pool
@@ -20,7 +22,7 @@ class SpatialPyramidPooling(keras.layers.Layer):
         ValueError: no level, or one without a bin.
     """
 
-    def __init__(self, levels=(6, 3, 2, 1), **kwargs):
+    def __init__(self, levels: Sequence[int] = (6, 3, 2, 1), **kwargs):
         super().__init__(**kwargs)
         self.levels = tuple(levels)
         if not self.levels or not all(type(n) is int and n >= 1 for n in self.levels):

@@ -1,5 +1,7 @@
 """The convolution of AlexNet's two towers: Krizhevsky et al., NIPS 2012, section 3.5 and Fig. 2."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -16,7 +18,7 @@ class TowerConv2D(keras.layers.Conv2D):
         groups: number of towers; it must divide the input's channels and the filters.
     """
 
-    def __init__(self, filters, kernel_size, groups=2, **kwargs):
+    def __init__(self, filters: int, kernel_size: int | Sequence[int], groups: int = 2, **kwargs):
         super().__init__(filters, kernel_size, groups=groups, data_format="channels_last", **kwargs)
 
     def convolution_op(self, inputs, kernel):

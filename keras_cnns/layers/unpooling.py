@@ -5,6 +5,8 @@ The positions are the switches of Zeiler & Fergus, ECCV 2014, section 2.1. Decon
 its number within the window, in two bits for 2x2; here it takes a byte, where TensorFlow's own op takes eight.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -20,7 +22,7 @@ class NearestUnpooling(keras.layers.UpSampling2D):
         size: pixels a side, a number or (vertical, horizontal).
     """
 
-    def __init__(self, size=2, **kwargs):
+    def __init__(self, size: int | Sequence[int] = 2, **kwargs):
         super().__init__(size, data_format="channels_last", interpolation="nearest", **kwargs)
 
     def get_config(self):
@@ -40,7 +42,7 @@ class BedOfNailsUnpooling(keras.layers.Layer):
         ValueError: a size that is no positive number of pixels.
     """
 
-    def __init__(self, size=2, **kwargs):
+    def __init__(self, size: int | Sequence[int] = 2, **kwargs):
         super().__init__(**kwargs)
         self.size = pair("size", size)
 
@@ -70,7 +72,13 @@ class MaxPoolingWithIndices(keras.layers.MaxPooling2D):
         pool_size, strides, padding: as in Keras; "same" pads as TensorFlow does, rounding the size up.
     """
 
-    def __init__(self, pool_size=2, strides=None, padding="valid", **kwargs):
+    def __init__(
+        self,
+        pool_size: int | Sequence[int] = 2,
+        strides: int | Sequence[int] | None = None,
+        padding: str = "valid",
+        **kwargs,
+    ):
         super().__init__(pool_size, strides, padding, data_format="channels_last", **kwargs)
 
     def call(self, inputs):
@@ -114,7 +122,13 @@ class MaxUnpooling(keras.layers.Layer):
             values, or a `like` that does not pool to their size.
     """
 
-    def __init__(self, pool_size=2, strides=None, padding="valid", **kwargs):
+    def __init__(
+        self,
+        pool_size: int | Sequence[int] = 2,
+        strides: int | Sequence[int] | None = None,
+        padding: str = "valid",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.pool_size = pair("pool_size", pool_size)
         self.strides = pair("strides", pool_size if strides is None else strides)

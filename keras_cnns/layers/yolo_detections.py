@@ -1,5 +1,7 @@
 """What YOLO does at test time: Redmon et al., CVPR 2016, sections 2 and 2.3."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -18,7 +20,15 @@ class YOLODetections(keras.layers.Layer):
         iou_threshold, score_threshold, most: as in `keras_cnns.ops.non_max_suppression_per_class`.
     """
 
-    def __init__(self, classes, size, iou_threshold=0.5, score_threshold=0.001, most=100, **kwargs):
+    def __init__(
+        self,
+        classes: int,
+        size: Sequence[int],
+        iou_threshold: float = 0.5,
+        score_threshold: float = 0.001,
+        most: int = 100,
+        **kwargs,
+    ):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
         self.classes, self.size, self.most = classes, tuple(size), most
         self.iou_threshold, self.score_threshold = iou_threshold, score_threshold

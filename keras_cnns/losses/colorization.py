@@ -22,7 +22,7 @@ class ColourCrossEntropy(keras.losses.Loss):
         ValueError: weights that are not 313 numbers of at least 0.
     """
 
-    def __init__(self, weights=None, name="colour_cross_entropy", **kwargs):
+    def __init__(self, weights: np.ndarray | None = None, name: str = "colour_cross_entropy", **kwargs):
         super().__init__(name=name, **kwargs)
         self.weights = None if weights is None else np.asarray(weights, "float32").tolist()
         if weights is not None and (np.shape(weights) != (len(AB_BINS),) or not np.min(weights) >= 0):
@@ -41,7 +41,7 @@ class ColourCrossEntropy(keras.losses.Loss):
         return {**super().get_config(), "weights": self.weights}
 
 
-def rebalancing_weights(counts, uniform=0.5, sigma=5.0):
+def rebalancing_weights(counts: np.ndarray, uniform: float = 0.5, sigma: float = 5.0) -> np.ndarray:
     """The weight of each bin, `(313,)`: inverse to its smoothed frequency mixed with an even one; section 2.2, eq. 4.
 
     Args:

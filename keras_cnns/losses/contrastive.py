@@ -3,7 +3,13 @@
 import tensorflow as tf
 
 
-def nt_xent(first, second, temperature=0.1, all_first=None, all_second=None):
+def nt_xent(
+    first: tf.Tensor,
+    second: tf.Tensor,
+    temperature: float = 0.1,
+    all_first: tf.Tensor | None = None,
+    all_second: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Return the normalised temperature-scaled cross entropy of two views of each image: a scalar, float32.
 
     Each view of an image must find the other among all others, both views of every other image; it is not compared with
@@ -30,7 +36,7 @@ def nt_xent(first, second, temperature=0.1, all_first=None, all_second=None):
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(others, logits))
 
 
-def info_nce(queries, keys, negatives, temperature=0.07):
+def info_nce(queries: tf.Tensor, keys: tf.Tensor, negatives: tf.Tensor, temperature: float = 0.07) -> tf.Tensor:
     """Return MoCo's loss: the cross entropy of each query's own key against the negatives, a scalar in float32.
 
     Args:

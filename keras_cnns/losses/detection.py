@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 
-def smooth_l1(x, sigma=1.0):
+def smooth_l1(x: tf.Tensor, sigma: float = 1.0) -> tf.Tensor:
     """Return 0.5 (sigma x)² where |x| < 1 / sigma², and |x| - 0.5 / sigma² elsewhere: Fast R-CNN, equation 3.
 
     sigma: 1 in Fast R-CNN; 3 in the released Faster R-CNN's proposals.
@@ -25,7 +25,7 @@ class RoICrossEntropy(keras.losses.Loss):
     Labels `(batch, boxes)`, 0 for the background and -1 for no box; logits `(batch, boxes, classes + 1)`.
     """
 
-    def __init__(self, name="roi_cross_entropy", **kwargs):
+    def __init__(self, name: str = "roi_cross_entropy", **kwargs):
         super().__init__(name=name, **kwargs)
 
     def call(self, labels, logits):
@@ -44,7 +44,7 @@ class RoISmoothL1(keras.losses.Loss):
     the four, averaged over all boxes, those of the background too.
     """
 
-    def __init__(self, name="roi_smooth_l1", **kwargs):
+    def __init__(self, name: str = "roi_smooth_l1", **kwargs):
         super().__init__(name=name, **kwargs)
 
     def call(self, targets, deltas):

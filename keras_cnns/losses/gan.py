@@ -7,22 +7,22 @@ is never computed: log D = -softplus(-logits) and log(1 - D) = -softplus(logits)
 import tensorflow as tf
 
 
-def minimax_value(real, fake):
+def minimax_value(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     """Return V(D, G) = E log D(x) + E log(1 - D(G(z))), equation 1: a scalar; -log 4 where D is 1/2 everywhere."""
     return -mean_softplus(-real) - mean_softplus(fake)
 
 
-def discriminator_loss(real, fake):
+def discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     """Return -V(D, G), a scalar: the discriminator maximises the value."""
     return -minimax_value(real, fake)
 
 
-def minimax_generator_loss(fake):
+def minimax_generator_loss(fake: tf.Tensor) -> tf.Tensor:
     """Return E log(1 - D(G(z))), a scalar: the generator minimises the value. Its gradient vanishes where D is sure."""
     return -mean_softplus(fake)
 
 
-def non_saturating_generator_loss(fake):
+def non_saturating_generator_loss(fake: tf.Tensor) -> tf.Tensor:
     """Return -E log D(G(z)), a scalar: the same fixed point, "much stronger gradients early in learning"."""
     return mean_softplus(-fake)
 

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def mask_loss(labels, targets, logits, activation="sigmoid"):
+def mask_loss(labels: tf.Tensor, targets: tf.Tensor, logits: tf.Tensor, activation: str = "sigmoid") -> tf.Tensor:
     """Return L_mask of each image, `(B,)`: the mean cross-entropy of the pixels of its objects' boxes; 0 without any.
 
     With "sigmoid" that of the box's own class alone, so that classes do not compete; with "softmax" over all classes

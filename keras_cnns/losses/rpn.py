@@ -5,7 +5,9 @@ import tensorflow as tf
 from keras_cnns.losses.detection import smooth_l1
 
 
-def rpn_loss(labels, targets, logits, deltas, locations=None):
+def rpn_loss(
+    labels: tf.Tensor, targets: tf.Tensor, logits: tf.Tensor, deltas: tf.Tensor, locations: int | None = None
+) -> tf.Tensor:
     """Return the loss of each image, `(B,)`: what the anchors are, and where their objects lie.
 
     With `locations`, as the paper has it: the cross-entropies' sum over 256, and ten times the smooth L1's sum over

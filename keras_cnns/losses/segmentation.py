@@ -1,5 +1,7 @@
 """The loss of a network that labels every pixel."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -25,7 +27,14 @@ class PixelCrossEntropy(keras.losses.Loss):
         ValueError: class weights that are not numbers of at least 0, one a class.
     """
 
-    def __init__(self, class_weights=None, normalized=True, void=255, name="pixel_cross_entropy", **kwargs):
+    def __init__(
+        self,
+        class_weights: Sequence[float] | None = None,
+        normalized: bool = True,
+        void: int = 255,
+        name: str = "pixel_cross_entropy",
+        **kwargs,
+    ):
         super().__init__(name=name, **kwargs)
         self.normalized, self.void = normalized, void
         self.class_weights = None if class_weights is None else np.asarray(class_weights, "float32").tolist()

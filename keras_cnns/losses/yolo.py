@@ -1,5 +1,7 @@
 """The loss of YOLO: Redmon et al., CVPR 2016, section 2.2, equation 3, with the targets of the authors' release."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -29,7 +31,15 @@ class YOLOLoss(keras.losses.Loss):
         ValueError: outputs of a depth that has no whole number of boxes.
     """
 
-    def __init__(self, classes, size=(448, 448), coord=5.0, noobj=0.5, name="yolo_loss", **kwargs):
+    def __init__(
+        self,
+        classes: int,
+        size: Sequence[int] = (448, 448),
+        coord: float = 5.0,
+        noobj: float = 0.5,
+        name: str = "yolo_loss",
+        **kwargs,
+    ):
         super().__init__(name=name, **kwargs)
         self.classes, self.size, self.coord, self.noobj = classes, tuple(size), coord, noobj
 

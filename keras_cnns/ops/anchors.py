@@ -1,10 +1,14 @@
 """Anchors: the boxes that a region proposal network starts from. Ren et al., "Faster R-CNN", NIPS 2015, section 3.1."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 
-def generate_anchors(base=16, ratios=(0.5, 1, 2), scales=(8, 16, 32)):
+def generate_anchors(
+    base: int = 16, ratios: Sequence[float] = (0.5, 1, 2), scales: Sequence[float] = (8, 16, 32)
+) -> np.ndarray:
     """Return the anchors of the map's first cell, float32 `(ratios * scales, 4)`: all scales of a ratio, then the next.
 
     Their common middle is that of a square of `base` pixels at the image's corner. Sides are rounded as in the release,
@@ -28,7 +32,7 @@ def generate_anchors(base=16, ratios=(0.5, 1, 2), scales=(8, 16, 32)):
     return np.concatenate([base / 2 - half, base / 2 + half], axis=-1).reshape(-1, 4).astype("float32")
 
 
-def grid_anchors(anchors, size, stride=16):
+def grid_anchors(anchors: np.ndarray | tf.Tensor, size: Sequence[int], stride: int = 16) -> tf.Tensor:
     """Return the anchors `(rows * columns * k, 4)` of a map of size (rows, columns), row by row, float32.
 
     anchors: `(k, 4)`, of the first cell. stride: pixels of the image from a cell to the next.

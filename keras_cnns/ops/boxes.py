@@ -5,18 +5,20 @@ whose x2 is not above its x1, or y2 above y1, has no area, and overlaps nothing.
 float32's largest number; a score may be NaN where a function says so.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 SMALLEST_SIDE = 1e-3  # pixels: what a shorter side counts as where something is divided by it
 
 
-def iou(boxes, others):
+def iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     """Return the intersection over union of each box with each other, `(N, 4)` and `(M, 4)` to `(N, M)`, float32."""
     common, ours, theirs = intersections(boxes, others)
     return common / (or_one(ours)[:, None] + or_one(theirs) - common)
 
 
-def generalised_iou(boxes, others):
+def generalised_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     """Return IoU less the share of the smallest box around both that neither covers: `(N, M)`, float32, in (-1, 1].
 
     Boxes `(N, 4)` and `(M, 4)`. Where that box has no area either, it is -1. Source: Rezatofighi et al., CVPR 2019,
@@ -32,7 +34,7 @@ def generalised_iou(boxes, others):
     return tf.math.divide_no_nan(common, union) + tf.math.divide_no_nan(union, around) - 1.0
 
 
-def intersection_over_foreground(boxes, foreground):
+def intersection_over_foreground(boxes: tf.Tensor, foreground: tf.Tensor) -> tf.Tensor:
     """Return the share of each box's own area that lies in each foreground box: `(N, 4)` and `(M, 4)` to `(N, M)`."""
     common, ours, _ = intersections(boxes, foreground)
     return common / or_one(ours)[:, None]
@@ -63,7 +65,12 @@ def or_one(areas):
     return tf.where(areas > 0, areas, 1.0)
 
 
-def encode_boxes(boxes, proposals, means=(0.0, 0.0, 0.0, 0.0), deviations=(1.0, 1.0, 1.0, 1.0)):
+def encode_boxes(
+    boxes: tf.Tensor,
+    proposals: tf.Tensor,
+    means: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+    deviations: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+) -> tf.Tensor:
     """Return the deltas (dx, dy, dw, dh) that bring proposals to boxes, float32.
 
     dx and dy are the way from centre to centre in the proposal's width and height, dw and dh the logarithms of the
@@ -83,7 +90,12 @@ def encode_boxes(boxes, proposals, means=(0.0, 0.0, 0.0, 0.0), deviations=(1.0, 
     return (deltas - tf.constant(means, tf.float32)) / tf.constant(deviations, tf.float32)
 
 
-def decode_boxes(deltas, proposals, means=(0.0, 0.0, 0.0, 0.0), deviations=(1.0, 1.0, 1.0, 1.0)):
+def decode_boxes(
+    deltas: tf.Tensor,
+    proposals: tf.Tensor,
+    means: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+    deviations: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+) -> tf.Tensor:
     """Return the boxes to which deltas bring proposals, float32: the inverse of `encode_boxes`.
 
     deltas, proposals: `(..., 4)`, broadcast against each other: for boxes of each class `(N, classes, 4)` and
@@ -104,7 +116,7 @@ def centres(boxes):
     return (x1 + x2) / 2, (y1 + y2) / 2, width, height
 
 
-def clip_boxes(boxes, size):
+def clip_boxes(boxes: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     """Return boxes `(..., 4)` with the parts outside of the image cut off, float32.
 
     size: the image's (height, width) in pixels, numbers or scalar tensors. A box that lies outside altogether is left

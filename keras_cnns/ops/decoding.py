@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def decode_colour(encoded):
+def decode_colour(encoded: tf.Tensor) -> tf.Tensor:
     """Return uint8 `(height, width, 3)` of an encoded JPEG, PNG, BMP or GIF file, of the last the first frame.
 
     TensorFlow takes a BMP's entries of a table of colours for levels of grey; here they are looked up.

@@ -1,12 +1,22 @@
 """From what a detector says of its boxes to what it has found."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from keras_cnns.ops.boxes import clip_boxes, decode_boxes
 from keras_cnns.ops.nms import non_max_suppression_per_class_padded
 
 
-def detections(logits, deltas, boxes, size, iou_threshold=0.3, score_threshold=0.05, max_outputs=100):
+def detections(
+    logits: tf.Tensor,
+    deltas: tf.Tensor,
+    boxes: tf.Tensor,
+    size: Sequence[int],
+    iou_threshold: float = 0.3,
+    score_threshold: float = 0.05,
+    max_outputs: int = 100,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return what is found in one image: boxes, scores and classes, best first, with zeros behind, and their number.
 
     Boxes `(max_outputs, 4)` and scores `(max_outputs,)`, float32, classes `(max_outputs,)`, int32, numbered from 0

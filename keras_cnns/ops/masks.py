@@ -4,12 +4,14 @@ A mask `(h, w)` covers its box: cell (i, j) has its middle at ((j + 1/2) / w, (i
 the middles it is linear, with cells of 0 around the box, so that a mask of ones is one half at the box's edge.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from keras_cnns.ops.boxes import corners
 
 
-def mask_targets(masks, boxes, rois, size=28):
+def mask_targets(masks: tf.Tensor, boxes: tf.Tensor, rois: tf.Tensor, size: int = 28) -> tf.Tensor:
     """Return what of each object lies in a box that was drawn for it: `(..., size, size)`, float32, 0 or 1.
 
     Args:
@@ -24,7 +26,7 @@ def mask_targets(masks, boxes, rois, size=28):
     return tf.cast(found >= 0.5, tf.float32)
 
 
-def paste_masks(masks, boxes, size, threshold=0.5):
+def paste_masks(masks: tf.Tensor, boxes: tf.Tensor, size: Sequence[int], threshold: float = 0.5) -> tf.Tensor:
     """Return the masks of an image at its own size: bool `(n, height, width)`.
 
     Args:

@@ -13,7 +13,7 @@ import tensorflow as tf
 NOTHING = float("-inf")  # the score of what is never kept
 
 
-def non_max_suppression(boxes, scores, iou_threshold, max_outputs):
+def non_max_suppression(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int) -> tf.Tensor:
     """Return the indices of the boxes that stay, best first: `(K,)`, int32, K at most `max_outputs`.
 
     Args:
@@ -35,7 +35,9 @@ def non_max_suppression(boxes, scores, iou_threshold, max_outputs):
     return tf.gather(order, kept)
 
 
-def non_max_suppression_padded(boxes, scores, iou_threshold, max_outputs):
+def non_max_suppression_padded(
+    boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return what `non_max_suppression` does with zeros behind it, and how many are none: `(max_outputs,)` and `()`."""
     boxes, ranks, order = by_rank(boxes, scores)
     most = at_most(max_outputs, boxes)
@@ -51,7 +53,9 @@ def non_max_suppression_padded(boxes, scores, iou_threshold, max_outputs):
     return tf.ensure_shape(tf.pad(indices, [(0, max_outputs - most)]), (max_outputs,)), count
 
 
-def batched_non_max_suppression(boxes, scores, iou_threshold, max_outputs):
+def batched_non_max_suppression(
+    boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return `non_max_suppression_padded` of every image of a batch: `(B, max_outputs)` and `(B,)`, int32.
 
     boxes, scores: `(B, N, 4)` and `(B, N)`. An image with fewer boxes fills up with scores of -inf.
@@ -65,7 +69,9 @@ def batched_non_max_suppression(boxes, scores, iou_threshold, max_outputs):
     return tf.map_fn(of_one, (boxes, scores), fn_output_signature=spec)
 
 
-def non_max_suppression_per_class(boxes, scores, iou_threshold, max_outputs, score_threshold=NOTHING):
+def non_max_suppression_per_class(
+    boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int, score_threshold: float = NOTHING
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the boxes and classes that stay when only boxes of the same class drop each other: indices and classes.
 
     Both are `(K,)`, int32, K at most `max_outputs`, best first. A box can stay in several classes.
@@ -81,7 +87,9 @@ def non_max_suppression_per_class(boxes, scores, iou_threshold, max_outputs, sco
     return indices[:count], labels[:count]
 
 
-def non_max_suppression_per_class_padded(boxes, scores, iou_threshold, max_outputs, score_threshold=NOTHING):
+def non_max_suppression_per_class_padded(
+    boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int, score_threshold: float = NOTHING
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return what `non_max_suppression_per_class` does with zeros behind it, and how many are none.
 
     Indices and classes, `(max_outputs,)`, and their number, `()`.
@@ -102,7 +110,9 @@ def non_max_suppression_per_class_padded(boxes, scores, iou_threshold, max_outpu
     return indices, labels, tf.reduce_sum(tf.cast(stays, tf.int32))
 
 
-def soft_non_max_suppression(boxes, scores, sigma, max_outputs, score_threshold=0.0):
+def soft_non_max_suppression(
+    boxes: tf.Tensor, scores: tf.Tensor, sigma: float, max_outputs: int, score_threshold: float = 0.0
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return indices and new scores, best first, where overlap lowers a score in place of dropping the box.
 
     Both `(K,)`. A box's score is multiplied by exp(-IoU² / sigma) for every better one. Source: Bodla et al., ICCV

@@ -5,6 +5,8 @@ Instead the maxima of all blocks of 1, 2 or 4 by 1, 2 or 4 pixels are computed o
 where they overlap, a maximum does not mind.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 SIDES = (1, 2, 4)  # of the blocks, in pixels: a bin of up to 8 takes two a side
@@ -118,7 +120,7 @@ def cover(first, end):
     return at, level, tf.maximum(tf.reduce_max(-(-extent // side)), 1)
 
 
-def spatial_pyramid_pool(features, levels, windows=None):
+def spatial_pyramid_pool(features: tf.Tensor, levels: Sequence[int], windows: tf.Tensor | None = None) -> tf.Tensor:
     """Return the maxima of n x n bins for each level n, one behind the other: `(B, bins * C)`, bins the sum of n².
 
     Of several windows of each map `(B, N, bins * C)`. Over a whole map of a cells a side, level n pools windows of

@@ -1,6 +1,7 @@
 """Regions of interest: the part of a map that lies under a box, brought to one size for all boxes."""
 
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -8,7 +9,9 @@ from keras_cnns.ops.boxes import corners
 from keras_cnns.ops.pooling import max_of_bins
 
 
-def roi_pool(features, boxes, output_size, spatial_scale):
+def roi_pool(
+    features: tf.Tensor, boxes: tf.Tensor, output_size: int | Sequence[int], spatial_scale: float
+) -> tf.Tensor:
     """Return the maxima of h x w bins under each box: `(B, N, h, w, C)`; of a bin outside of the map 0.
 
     As Caffe's layer does, both ends of a box are scaled and rounded, halves away from zero, the cell of the end belongs
@@ -28,7 +31,14 @@ def roi_pool(features, boxes, output_size, spatial_scale):
     return max_of_bins(features, bins(y1, y2, height, cells[1]), bins(x1, x2, width, cells[2]))
 
 
-def roi_align(features, boxes, output_size, spatial_scale, sampling_ratio=2, aligned=False):
+def roi_align(
+    features: tf.Tensor,
+    boxes: tf.Tensor,
+    output_size: int | Sequence[int],
+    spatial_scale: float,
+    sampling_ratio: int = 2,
+    aligned: bool = False,
+) -> tf.Tensor:
     """Return the means of samples in h x w bins under each box: `(B, N, h, w, C)`.
 
     Nothing is rounded. Each sample is interpolated linearly between the four cells around it; up to one cell beyond the
@@ -69,7 +79,7 @@ def roi_align(features, boxes, output_size, spatial_scale, sampling_ratio=2, ali
     return tf.cast(tf.reshape(means, (batch, number, height, width, channels)), features.dtype)
 
 
-def pyramid_level(boxes, strides):
+def pyramid_level(boxes: tf.Tensor, strides: Sequence[int]) -> tf.Tensor:
     """Return the level of a pyramid, int32 from 0, that each box belongs to: `boxes.shape[:-1]`.
 
     A box of 224 pixels belongs to the level of stride 16, one of twice the size to the next, and what would lie beyond
@@ -87,7 +97,7 @@ def pyramid_level(boxes, strides):
     return tf.cast(tf.clip_by_value(level, 0.0, len(strides) - 1.0), tf.int32)
 
 
-def warp_boxes(image, boxes, size, context=0):
+def warp_boxes(image: tf.Tensor, boxes: tf.Tensor, size: int, context: int = 0) -> tf.Tensor:
     """Return what lies under each box of an image at one size, whatever its shape: `(N, size, size, C)`, float32.
 
     Height and width are scaled each for itself, bilinearly and without antialiasing. Beyond the image there is 0: the

@@ -1,5 +1,7 @@
 """What a region proposal network is to learn, and what it proposes: Ren et al., NIPS 2015, sections 3.1 and 3.3."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from keras_cnns.ops.boxes import clip_boxes, decode_boxes, encode_boxes, iou
@@ -8,7 +10,9 @@ from keras_cnns.ops.nms import NOTHING, batched_non_max_suppression
 IGNORED = -1  # the label of an anchor that counts nowhere
 
 
-def label_anchors(anchors, boxes, size, positive=0.7, negative=0.3):
+def label_anchors(
+    anchors: tf.Tensor, boxes: tf.Tensor, size: Sequence[int], positive: float = 0.7, negative: float = 0.3
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the labels of an image's anchors `(A,)`, int32: 1 of an object, 0 of none, -1 ignored; and their objects.
 
     An anchor is positive if its IoU with an object is `positive` or more, or is the highest that any anchor has with
@@ -37,7 +41,7 @@ def label_anchors(anchors, boxes, size, positive=0.7, negative=0.3):
     return tf.where(inside, labels, IGNORED), tf.minimum(objects, last)
 
 
-def sample_anchors(labels, random, count=256, share=0.5):
+def sample_anchors(labels: tf.Tensor, random: tf.Tensor, count: int = 256, share: float = 0.5) -> tf.Tensor:
     """Return the labels of `count` anchors, at most `share` of them positive, and -1 for the others: `(A,)`, int32.
 
     labels: `(A,)`, as from `label_anchors`. random: numbers in [0, 1), `(A,)`; the lowest of each kind stay. Where
@@ -55,7 +59,16 @@ def lowest(eligible, random, count):
     return eligible & (rank < count)
 
 
-def rpn_targets(anchors, boxes, size, random, count=256, share=0.5, positive=0.7, negative=0.3):
+def rpn_targets(
+    anchors: tf.Tensor,
+    boxes: tf.Tensor,
+    size: Sequence[int],
+    random: tf.Tensor,
+    count: int = 256,
+    share: float = 0.5,
+    positive: float = 0.7,
+    negative: float = 0.3,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the labels `(A,)` and the deltas `(A, 4)` that the anchors of an image are to learn in one step.
 
     Arguments: as those of `label_anchors` and `sample_anchors`. The deltas are to the object that each overlaps most,
@@ -68,7 +81,16 @@ def rpn_targets(anchors, boxes, size, random, count=256, share=0.5, positive=0.7
     return labels, tf.where((labels == 1)[:, None], deltas, 0.0)
 
 
-def propose(scores, deltas, anchors, sizes, before=6000, after=300, iou_threshold=0.7, smallest=16):
+def propose(
+    scores: tf.Tensor,
+    deltas: tf.Tensor,
+    anchors: tf.Tensor,
+    sizes: tf.Tensor,
+    before: int = 6000,
+    after: int = 300,
+    iou_threshold: float = 0.7,
+    smallest: int = 16,
+) -> tf.Tensor:
     """Return the best boxes of each image, float32 `(B, after, 4)`, by score; behind them rows of zeros.
 
     Args:
@@ -84,7 +106,16 @@ def propose(scores, deltas, anchors, sizes, before=6000, after=300, iou_threshol
     return boxes
 
 
-def propose_over_levels(scores, deltas, anchors, sizes, before=1000, after=1000, iou_threshold=0.7, smallest=0):
+def propose_over_levels(
+    scores: tf.Tensor,
+    deltas: tf.Tensor,
+    anchors: tf.Tensor,
+    sizes: tf.Tensor,
+    before: int = 1000,
+    after: int = 1000,
+    iou_threshold: float = 0.7,
+    smallest: int = 0,
+) -> tf.Tensor:
     """Return the best boxes of each image over the levels of a pyramid, as `propose`; suppression is each level's own.
 
     scores, deltas, anchors: a list of those of `propose`, level by level. before: of each level. Source: FPN (Lin et

@@ -1,9 +1,11 @@
 """From scores to label maps."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
-def label_maps(scores, size):
+def label_maps(scores: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     """Return the class of the highest score at every pixel of `size`, uint8 `(batch, height, width)`.
 
     scores: `(batch, rows, columns, classes)`, at most 255 classes, brought to `size` bilinearly: one class after

@@ -1,5 +1,7 @@
 """What a detector is to learn of proposed boxes: which objects they are, and where these lie."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from keras_cnns.ops.boxes import encode_boxes, iou
@@ -7,7 +9,7 @@ from keras_cnns.ops.boxes import encode_boxes, iou
 NOTHING = -1  # the label of a place that holds no box
 
 
-def best_matches(proposals, boxes):
+def best_matches(proposals: tf.Tensor, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the IoU of each proposal with the object that it overlaps most, and that object's index.
 
     Both `(N,)`, float32 and int32, of `(N, 4)` and `(M, 4)`; of equal overlaps the first object's counts. Without an
@@ -18,7 +20,13 @@ def best_matches(proposals, boxes):
     return tf.reduce_max(overlaps, axis=1), tf.where(best < tf.shape(boxes)[0], best, 0)
 
 
-def overlap_labels(proposals, boxes, labels, overlap=0.5, background=(0.0, 0.5)):
+def overlap_labels(
+    proposals: tf.Tensor,
+    boxes: tf.Tensor,
+    labels: tf.Tensor,
+    overlap: float = 0.5,
+    background: Sequence[float] = (0.0, 0.5),
+) -> tf.Tensor:
     """Return what each proposal is: `(N,)`, int32, k + 1 for class k, 0 for the background, -1 for neither.
 
     Args:
@@ -35,7 +43,7 @@ def overlap_labels(proposals, boxes, labels, overlap=0.5, background=(0.0, 0.5))
     return tf.where(best >= overlap, own, tf.where((best >= low) & (best < high), 0, NOTHING))
 
 
-def class_overlaps(proposals, boxes, labels, classes):
+def class_overlaps(proposals: tf.Tensor, boxes: tf.Tensor, labels: tf.Tensor, classes: int) -> tf.Tensor:
     """Return the IoU of each proposal with the object of each class that it overlaps most: `(N, classes)`, float32.
 
     proposals, boxes, labels: `(N, 4)`, `(M, 4)` and `(M,)`. Of a class without an object it is 0.
@@ -46,17 +54,17 @@ def class_overlaps(proposals, boxes, labels, classes):
 
 
 def sample_rois(
-    proposals,
-    boxes,
-    labels,
-    random,
-    count=64,
-    foreground=0.25,
-    overlap=0.5,
-    background=(0.1, 0.5),
-    means=(0.0, 0.0, 0.0, 0.0),
-    deviations=(1.0, 1.0, 1.0, 1.0),
-):
+    proposals: tf.Tensor,
+    boxes: tf.Tensor,
+    labels: tf.Tensor,
+    random: tf.Tensor,
+    count: int = 64,
+    foreground: tf.Tensor = 0.25,
+    overlap: float = 0.5,
+    background: Sequence[float] = (0.1, 0.5),
+    means: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+    deviations: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return the boxes of an image that one step of Fast R-CNN learns from, their labels and their deltas.
 
     Boxes `(count, 4)`; labels `(count,)`, int32, 0 for the background, k + 1 for class k and -1 for a place that is

@@ -5,10 +5,12 @@ its B boxes, then their x, y, square roots of w, and of h: x and y from the cell
 in shares of the image. (Darknet stores the three parts one after another for all cells; the paper names no order.)
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
-def split_cells(outputs, classes):
+def split_cells(outputs: tf.Tensor, classes: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return the classes `(batch, rows, columns, classes)`, confidences `(..., B)` and boxes `(..., B, 4)` of outputs.
 
     outputs: `(batch, rows, columns, classes + 5 * B)`; float32 comes out.
@@ -26,7 +28,7 @@ def split_cells(outputs, classes):
     return outputs[..., :classes], outputs[..., classes : classes + number], boxes
 
 
-def yolo_boxes(outputs, classes, size):
+def yolo_boxes(outputs: tf.Tensor, classes: int, size: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the boxes `(batch, rows * columns * B, 4)` of outputs and their scores `(..., classes)`, float32.
 
     A score is P(class) * P(object) * IoU, the class's times the box's confidence: equation 1. Boxes are in pixels of an
@@ -44,7 +46,9 @@ def yolo_boxes(outputs, classes, size):
     return boxes, tf.reshape(scores, (-1, rows * columns * number, classes))
 
 
-def cell_objects(objects, grid, size):
+def cell_objects(
+    objects: tf.Tensor, grid: Sequence[int], size: Sequence[int]
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return which cells hold an object's middle `(batch, rows, columns)`, and that object's box and class there.
 
     Boxes `(batch, rows, columns, 4)` are (x, y, w, h) as a cell of the outputs has them, w and h without the roots;

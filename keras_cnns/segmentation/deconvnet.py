@@ -7,13 +7,15 @@ from Glorot's initialisation until `load_layers` brings such weights.
 
 import keras
 
-from keras_cnns.arguments import check_classes, check_input_shape
+from keras_cnns.arguments import FreeShape, check_classes, check_input_shape
 from keras_cnns.classification.alexnet import normal
 from keras_cnns.classification.vgg import CONFIGURATIONS, FILTERS
 from keras_cnns.layers import BatchNormalization, MaxPoolingWithIndices, MaxUnpooling
 
 
-def deconvnet(input_shape=(224, 224, 3), classes=21, fc_filters=4096, name="deconvnet"):
+def deconvnet(
+    input_shape: FreeShape = (224, 224, 3), classes: int = 21, fc_filters: int = 4096, name: str = "deconvnet"
+) -> keras.Model:
     """Return DeconvNet: logits `(batch, height, width, classes)` in float32, of the image's size.
 
     Args:

@@ -12,7 +12,7 @@ follows from that.
 
 import keras
 
-from keras_cnns.arguments import check_choice, check_classes, check_input_shape
+from keras_cnns.arguments import FreeShape, check_choice, check_classes, check_input_shape
 from keras_cnns.classification.alexnet import normal
 from keras_cnns.classification.googlenet import googlenet
 from keras_cnns.classification.vgg import CONFIGURATIONS, FILTERS
@@ -20,7 +20,13 @@ from keras_cnns.layers import BilinearUpsampling, Crop, LocalResponseNormalizati
 from keras_cnns.layers.ceil_pooling import ceil_max_pooling
 
 
-def fcn32s(input_shape=(None, None, 3), classes=21, trunk="vgg16", fc_filters=4096, name="fcn32s"):
+def fcn32s(
+    input_shape: FreeShape = (None, None, 3),
+    classes: int = 21,
+    trunk: str = "vgg16",
+    fc_filters: int = 4096,
+    name: str = "fcn32s",
+) -> keras.Model:
     """Return FCN-32s: logits `(batch, height, width, classes)` in float32, of the image's size.
 
     Args:
@@ -44,7 +50,13 @@ def fcn32s(input_shape=(None, None, 3), classes=21, trunk="vgg16", fc_filters=40
     return finish(image, score(x, classes, "score_fr"), "upscore", 32, offset, name, kernel)
 
 
-def fcn16s(input_shape=(None, None, 3), classes=21, trunk="vgg16", fc_filters=4096, name="fcn16s"):
+def fcn16s(
+    input_shape: FreeShape = (None, None, 3),
+    classes: int = 21,
+    trunk: str = "vgg16",
+    fc_filters: int = 4096,
+    name: str = "fcn16s",
+) -> keras.Model:
     """Return FCN-16s: `fcn32s` with pool4's scores added; 134,815,994 parameters.
 
     Arguments and errors: as in `fcn32s`, but the paper adds scores to VGG-16 alone. Source: section 4.2, Fig. 3.
@@ -56,7 +68,13 @@ def fcn16s(input_shape=(None, None, 3), classes=21, trunk="vgg16", fc_filters=40
     return finish(image, x, "upscore16", 16, 27, name)
 
 
-def fcn8s(input_shape=(None, None, 3), classes=21, trunk="vgg16", fc_filters=4096, name="fcn8s"):
+def fcn8s(
+    input_shape: FreeShape = (None, None, 3),
+    classes: int = 21,
+    trunk: str = "vgg16",
+    fc_filters: int = 4096,
+    name: str = "fcn8s",
+) -> keras.Model:
     """Return FCN-8s: `fcn16s` with pool3's scores added; 134,489,759 parameters.
 
     Arguments and errors: as in `fcn16s`. Source: section 4.2, Fig. 3.

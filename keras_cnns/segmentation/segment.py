@@ -1,7 +1,9 @@
 """Label maps of photographs, of any size, by a network that labels every pixel."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
@@ -13,7 +15,7 @@ from keras_cnns.ops import label_maps
 from keras_cnns.segmentation.palette import palette
 
 
-def segment(model, images, preprocessing=None):
+def segment(model: keras.Model, images: Sequence, preprocessing: Preprocessing | None = None) -> list[np.ndarray]:
     """Return the label map of each image, uint8 `(height, width)` at its own size: a list.
 
     Args:
@@ -53,7 +55,12 @@ def default_preprocessing(model):
     return Preprocessing(None if None in size else size)
 
 
-def segment_boxes(model, image, boxes, preprocessing=None):
+def segment_boxes(
+    model: keras.Model,
+    image: str | Path | Image.Image | np.ndarray,
+    boxes: np.ndarray,
+    preprocessing: Preprocessing | None = None,
+) -> np.ndarray:
     """Return the label map of an image from its parts: DeconvNet, Noh et al., ICCV 2015, section 5.1.
 
     Each box is cut out and brought to the network's size, its scores are brought back, with zeros around them, and of
@@ -82,7 +89,7 @@ def segment_boxes(model, image, boxes, preprocessing=None):
     return scores.argmax(axis=-1).astype("uint8")
 
 
-def grid_boxes(height, width, shares=(1.0, 0.75, 0.5), steps=4):
+def grid_boxes(height: int, width: int, shares: Sequence[float] = (1.0, 0.75, 0.5), steps: int = 4) -> np.ndarray:
     """Boxes that slide over an image in several sizes, `(N, 4)` as x1, y1, x2, y2: proposals that ask nothing of it.
 
     shares: of the image's sides; a box of each slides by a `steps`-th of itself.

@@ -9,13 +9,13 @@ The paper prints 1.425 M parameters for SegNet-Basic; its layers hold 1,416,587.
 
 import keras
 
-from keras_cnns.arguments import check_classes, check_input_shape
+from keras_cnns.arguments import FreeShape, check_classes, check_input_shape
 from keras_cnns.classification.blocks import he_normal
 from keras_cnns.classification.vgg import CONFIGURATIONS, FILTERS
 from keras_cnns.layers import BatchNormalization, LocalResponseNormalization, MaxPoolingWithIndices, MaxUnpooling
 
 
-def segnet(input_shape=(360, 480, 3), classes=11, name="segnet"):
+def segnet(input_shape: FreeShape = (360, 480, 3), classes: int = 11, name: str = "segnet") -> keras.Model:
     """Return SegNet: logits `(batch, height, width, classes)` in float32, of the image's size.
 
     Args:
@@ -48,7 +48,7 @@ def segnet(input_shape=(360, 480, 3), classes=11, name="segnet"):
     return keras.Model(image, classifier(x, classes, 3, "conv1_1_D"), name=name)
 
 
-def segnet_basic(input_shape=(360, 480, 3), classes=11, name="segnet_basic"):
+def segnet_basic(input_shape: FreeShape = (360, 480, 3), classes: int = 11, name: str = "segnet_basic") -> keras.Model:
     """Return SegNet-Basic: logits `(batch, height, width, classes)` in float32, of the image's size.
 
     Args:

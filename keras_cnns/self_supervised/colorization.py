@@ -5,6 +5,7 @@ by the data (Kraehenbuehl et al., 2016), ours from N(0, 2 / fan_in).
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_cnns.arguments import check_input_shape
@@ -25,7 +26,7 @@ STAGES = {
 }
 
 
-def colorization(encoder=None, name="colorization"):
+def colorization(encoder: keras.Model | None = None, name: str = "colorization") -> keras.Model:
     """Return a network that colours images: lightness to logits of 313 colours, `(batch, height, width, 313)`.
 
     It takes L - 50, `(batch, height, width, 1)`, `keras_cnns.data.pretext.lightness_and_colours`, and has one
@@ -97,7 +98,7 @@ def colorization_encoder(model, name="colorization_encoder"):
     return keras.Model(image, keras.layers.GlobalAveragePooling2D(name="features")(x), name=name)
 
 
-def colorize(model, images, temperature=0.38):
+def colorize(model: keras.Model, images: np.ndarray | tf.Tensor, temperature: float = 0.38) -> np.ndarray:
     """Return images in the colours that a `colorization` gives their lightness: uint8 `(batch, height, width, 3)`.
 
     Args:

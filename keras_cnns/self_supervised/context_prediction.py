@@ -12,7 +12,9 @@ from keras_cnns.layers.ceil_pooling import ceil_max_pooling
 from keras_cnns.self_supervised.encoder import check_encoder
 
 
-def context_prediction(encoder=None, width=4096, name="context_prediction"):
+def context_prediction(
+    encoder: keras.Model | None = None, width: int = 4096, name: str = "context_prediction"
+) -> keras.Model:
     """Return a network that tells where a second patch lies beside a first one: logits `(batch, 8)` in float32.
 
     It takes `(batch, 2, height, width, channels)`, `keras_cnns.data.pretext.patch_pairs`; both patches go through the

@@ -1,5 +1,8 @@
 """Features of photographs, of any size, by an encoder."""
 
+from collections.abc import Sequence
+
+import keras
 import numpy as np
 
 from keras_cnns.layers import Preprocessing
@@ -8,7 +11,7 @@ from keras_cnns.layers.preprocessing import list_of_images, pixels_of
 AT_ONCE = 64  # images
 
 
-def embed(encoder, images, preprocessing=None):
+def embed(encoder: keras.Model, images: Sequence, preprocessing: Preprocessing | None = None) -> np.ndarray:
     """Return the features of each image, float32 `(number, width)`.
 
     Args:

@@ -3,7 +3,7 @@
 import keras
 
 
-def encoder_of(classifier, name=None):
+def encoder_of(classifier: keras.Model, name: str | None = None) -> keras.Model:
     """Return a classifier of this library without its last dense layer: images to features `(batch, width)`.
 
     The layers are the classifier's own. Of several outputs the first counts: auxiliary heads are left out.
@@ -37,7 +37,7 @@ def from_pixels(encoder, level=None):
     return keras.Model(image, encoder(x), name=encoder.name)
 
 
-def maps_of(classifier, name=None):
+def maps_of(classifier: keras.Model, name: str | None = None) -> keras.Model:
     """Return a classifier of this library up to its last maps: images to maps `(batch, height, width, channels)`.
 
     Raises:

@@ -12,7 +12,13 @@ from keras_cnns.layers.ceil_pooling import ceil_max_pooling
 from keras_cnns.self_supervised.encoder import check_encoder
 
 
-def jigsaw(encoder=None, permutations=1000, tiles=9, width=4096, name="jigsaw"):
+def jigsaw(
+    encoder: keras.Model | None = None,
+    permutations: int = 1000,
+    tiles: int = 9,
+    width: int = 4096,
+    name: str = "jigsaw",
+) -> keras.Model:
     """Return a network that tells how the tiles of an image were permuted: logits `(batch, permutations)` in float32.
 
     It takes `(batch, tiles, height, width, channels)`, `keras_cnns.data.pretext.jigsaw_puzzles`; every tile goes

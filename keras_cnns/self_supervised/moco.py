@@ -14,7 +14,16 @@ from keras_cnns.losses.contrastive import info_nce, unit
 from keras_cnns.self_supervised.encoder import check_encoder
 
 
-def moco(encoder, dimensions=128, queue=65_536, momentum=0.999, temperature=0.07, groups=1, seed=0, name="moco"):
+def moco(
+    encoder: keras.Model,
+    dimensions: int = 128,
+    queue: int = 65_536,
+    momentum: float = 0.999,
+    temperature: float = 0.07,
+    groups: int = 1,
+    seed: int = 0,
+    name: str = "moco",
+) -> keras.Model:
     """Return MoCo's model: a query encoder, a key encoder that follows it, and a queue of keys.
 
     The model maps images to queries `(batch, dimensions)`; `model.encoder` is what is kept after the training.

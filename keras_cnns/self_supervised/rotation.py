@@ -16,7 +16,7 @@ SECOND = ((192, 5), (192, 1), (192, 1))
 OTHERS = ((192, 3), (192, 1), (192, 1))
 
 
-def rotation(encoder=None, name="rotation"):
+def rotation(encoder: keras.Model | None = None, name: str = "rotation") -> keras.Model:
     """Return a network that tells by how much an image is turned, 0, 90, 180 or 270 degrees: logits `(batch, 4)`.
 
     It is trained on all four copies of each image, `keras_cnns.data.pretext.rotations`.

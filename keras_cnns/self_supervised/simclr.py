@@ -12,7 +12,7 @@ from keras_cnns.losses.contrastive import nt_xent
 from keras_cnns.self_supervised.encoder import check_encoder
 
 
-def simclr(encoder, dimensions=128, temperature=0.1, name="simclr"):
+def simclr(encoder: keras.Model, dimensions: int = 128, temperature: float = 0.1, name: str = "simclr") -> keras.Model:
     """Return SimCLR's model: an encoder with a projection head, trained by NT-Xent on two views of each image.
 
     For ResNet-50's features of 2,048 the head has 4,456,448 parameters. The model maps images to projections

@@ -1,12 +1,14 @@
 """The train step in parts that fit a small memory: micro-batches, and tensors computed again instead of kept."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
 from keras_cnns.training.recomputation import gradients, one_segment, segments_of
 
 
-def small_memory_step(model, accumulate=1, recompute=False):
+def small_memory_step(model: keras.Model, accumulate: int = 1, recompute: bool = False) -> Callable:
     """Return a function to train a compiled model with in place of its `train_step`: same step, less memory.
 
     One step is one update by the gradient of the whole batch, so step counts and schedules stay what they are, and

@@ -1,5 +1,7 @@
 """The training of a generator against a discriminator: Goodfellow et al., NIPS 2014, algorithm 1."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -31,7 +33,13 @@ class AdversarialModel(keras.Model):
     """
 
     def __init__(
-        self, generator, discriminator, k=1, generator_loss=non_saturating_generator_loss, seed=0, name="adversarial"
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        k: int = 1,
+        generator_loss: Callable = non_saturating_generator_loss,
+        seed: int = 0,
+        name: str = "adversarial",
     ):
         super().__init__(name=name)
         if k < 1:

@@ -1,10 +1,13 @@
 """Averages of the weights over the steps of a training: Polyak & Juditsky, SIAM J. Control Optim. 30, 1992."""
 
 import contextlib
+from collections.abc import Iterator
+
+import keras
 
 
 @contextlib.contextmanager
-def averaged_weights(model):
+def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Inside, a compiled model has the moving averages of its weights, if its optimizer keeps them (`use_ema=True`).
 
     Outside it has its own again, to the bit. Networks that share its layers change with it.

@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from keras_cnns.files import reason, sync
@@ -26,7 +27,7 @@ class Checkpoints:
         keep: number of checkpoints kept.
     """
 
-    def __init__(self, folder, model, keep=2):
+    def __init__(self, folder: str | Path, model: keras.Model, keep: int = 2):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         optimizers = getattr(model, "optimizers", [model.optimizer])  # of both sides of an adversarial training

@@ -11,7 +11,7 @@ class MaxRMS(keras.constraints.Constraint):
     For kernels `(height, width, channels, filters)`: a filter is one index of the last axis.
     """
 
-    def __init__(self, radius):
+    def __init__(self, radius: float):
         self.radius = radius
 
     def __call__(self, kernel):
@@ -22,7 +22,7 @@ class MaxRMS(keras.constraints.Constraint):
         return {"radius": self.radius}
 
 
-def limit_filters(model, radius):
+def limit_filters(model: keras.Model, radius: float) -> None:
     """Have the optimizer keep the root mean square of every convolution's filters at `radius` at most."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):

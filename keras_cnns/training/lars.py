@@ -1,5 +1,7 @@
 """LARS: You et al., "Large Batch Training of Convolutional Networks", 2017, as SimCLR trains with it."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -25,12 +27,12 @@ class LARS(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate,
-        momentum=0.9,
-        l2=0.0,
-        trust=0.001,
-        excluded=("bias", "gamma", "beta"),
-        name="lars",
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+        momentum: float = 0.9,
+        l2: float = 0.0,
+        trust: float = 0.001,
+        excluded: Sequence[str] = ("bias", "gamma", "beta"),
+        name: str = "lars",
         **kwargs,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)

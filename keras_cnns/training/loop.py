@@ -6,18 +6,28 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
+import keras
 import tensorflow as tf
 from tqdm import tqdm
 
+from keras_cnns.training.checkpoint import Checkpoints
 from keras_cnns.training.strategy import JIT_COMPILE, agree, is_chief, workers
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def train(
-    model, batches, steps, steps_per_epoch, checkpoints, checkpoint_steps=None, at_epoch_end=None, train_step=None
-):
+    model: keras.Model,
+    batches: Callable,
+    steps: int,
+    steps_per_epoch: int,
+    checkpoints: Checkpoints,
+    checkpoint_steps: int | None = None,
+    at_epoch_end: Callable | None = None,
+    train_step: Callable | None = None,
+) -> list[dict]:
     """Train a compiled model up to `steps` steps, going on from its last checkpoint.
 
     The same loop on one device and on the hosts of a cluster, of which each process calls it with the same arguments;

@@ -1,5 +1,7 @@
 """The papers' optimizers."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -25,7 +27,15 @@ class SGD(keras.optimizers.SGD):
     """
 
     def __init__(
-        self, learning_rate, momentum=0.9, nesterov=False, l2=0.0, undecayed=(), doubled=(), name="sgd", **kwargs
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+        momentum: float = 0.9,
+        nesterov: bool = False,
+        l2: float = 0.0,
+        undecayed: Sequence[str] = (),
+        doubled: Sequence[str] = (),
+        name: str = "sgd",
+        **kwargs,
     ):
         if kwargs.get("weight_decay"):
             raise ValueError(f"weight_decay is {kwargs['weight_decay']}; the papers' decay is l2, inside the momentum.")
@@ -81,7 +91,15 @@ class Adam(keras.optimizers.Adam):
         ValueError: `weight_decay` is given.
     """
 
-    def __init__(self, learning_rate, beta_1=0.9, beta_2=0.999, l2=0.0, name="adam", **kwargs):
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        l2: float = 0.0,
+        name: str = "adam",
+        **kwargs,
+    ):
         if kwargs.get("weight_decay"):
             raise ValueError(f"weight_decay is {kwargs['weight_decay']}; Caffe's decay is l2, inside the gradient.")
         super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, name=name, **kwargs)

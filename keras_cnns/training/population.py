@@ -1,13 +1,14 @@
 """Statistics of a whole training set in batch normalisation: Ioffe & Szegedy, ICML 2015, algorithm 2."""
 
 import contextlib
+from collections.abc import Iterable, Iterator
 
 import keras
 import tensorflow as tf
 
 
 @contextlib.contextmanager
-def population_statistics(model, batches):
+def population_statistics(model: keras.Model, batches: Iterable) -> Iterator[None]:
     """Inside, a model's batch normalisations have the means, over batches of images, of what they see there.
 
     Moving averages lag behind weights that still move fast; these are of the weights as they are. Outside, the model

@@ -1,9 +1,13 @@
 """Learning-rate schedules of the papers that Keras has not by that name."""
 
+from collections.abc import Sequence
+
 import keras
 
 
-def step_decay(initial, at, factor=0.1, warm_up=None):
+def step_decay(
+    initial: float, at: Sequence[int], factor: float = 0.1, warm_up: tuple[float, int] | None = None
+) -> keras.optimizers.schedules.LearningRateSchedule:
     """`initial`, multiplied by `factor` after each of the numbers of steps in `at`: "divided by 10 at 32k and 48k".
 
     warm_up: (learning rate, steps) to begin with.
@@ -15,7 +19,7 @@ def step_decay(initial, at, factor=0.1, warm_up=None):
     return keras.optimizers.schedules.PiecewiseConstantDecay([step - 1 for step in at], rates)
 
 
-def plateaus(steps):
+def plateaus(steps: int) -> list[int]:
     """The steps after which the learning rate falls where a paper divides it "when the validation error stopped
     improving", three times, and prints no more: AlexNet's, after epochs 25, 51 and 79 of 90 by its authors' log.
     """

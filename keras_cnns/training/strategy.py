@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 JIT_COMPILE = False
 
 
-def strategy_here(replicas=None):
+def strategy_here(replicas: int | None = None) -> tf.distribute.Strategy:
     """The strategy of this machine, `mirrored(replicas)`; or of the cluster that the environment describes.
 
     A cluster is TF_CONFIG with more than one worker (as Kubeflow sets it), or a SLURM step of more than one task. Each
@@ -25,7 +26,7 @@ def strategy_here(replicas=None):
     return clustered(resolver, replicas) if resolver else mirrored(replicas)
 
 
-def mirrored(replicas=None):
+def mirrored(replicas: int | None = None) -> tf.distribute.Strategy:
     """A `MirroredStrategy` over the visible GPUs, or over the CPU where there is none.
 
     replicas: number of replicas; all GPUs, or one CPU, by default. More than one on a CPU divides it into as many
@@ -104,17 +105,17 @@ def slurm():
     )
 
 
-def workers(strategy):
+def workers(strategy: tf.distribute.Strategy) -> int:
     """The number of processes that share the work of a strategy."""
     return getattr(strategy.extended, "_num_workers", 1)
 
 
-def is_chief(strategy):
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this is the process that writes and prints: the only one, or the first of a cluster."""
     return workers(strategy) == 1 or strategy.extended._is_chief
 
 
-def agree(strategy, values):
+def agree(strategy: tf.distribute.Strategy, values: Sequence[float]) -> list[float]:
     """The sum over the processes of a few numbers, the same on all: they wait for one another here."""
     if workers(strategy) == 1:
         return list(values)

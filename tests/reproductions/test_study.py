@@ -85,7 +85,7 @@ def called(tmp_path, monkeypatch):
     """The trainings that a study starts; each writes a record whose error is 10, and 5 more if it is deep."""
     commands = []
 
-    def run(words, cwd, check):
+    def run(words, check):
         commands.append(words[2:])
         flags = dict(zip(words[3::2], words[4::2], strict=False))
         seed, deep = int(flags["--seed"]), "--depth" in flags
