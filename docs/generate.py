@@ -45,11 +45,14 @@ def main():
     write("results.md", "---\nsearch:\n  exclude: true\n---\n\n" + (ROOT / "RESULTS.md").read_text())
     write("networks/index.md", pages.networks_page(all_papers, made))
     for builder, paper in all_papers.items():
-        of_network = [script for script in all_scripts.values() if builder in script.builders]
         recorded = {
             name: record
             for name, record in all_records.items()
             if record.get("script") and builder in networks_of(name, record, all_papers, all_scripts)
+        }
+        made_them = {script_of(record) for record in recorded.values()}
+        of_network = {
+            name: script for name, script in all_scripts.items() if builder in script.builders or name in made_them
         }
         about = [claim for claim in all_claims.values() if paper.module in claim.modules]
         text = pages.network_page(builder, paper, made, of_network, recorded, about)
@@ -64,8 +67,8 @@ def main():
     for package in pages.API:
         write(f"api/{package}.md", pages.api_page(package))
 
-    configuration = f"INHERIT: ../docs/mkdocs.yml\ndocs_dir: docs\nsite_dir: site\nnav: {json.dumps(navigation(all_papers, all_scripts, all_claims))}\n"
-    (BUILD / "mkdocs.yml").write_text(configuration)
+    nav = json.dumps(navigation(all_papers, all_scripts, all_claims))  # which is YAML too
+    (BUILD / "mkdocs.yml").write_text(f"INHERIT: ../docs/mkdocs.yml\ndocs_dir: docs\nsite_dir: site\nnav: {nav}\n")
     print(f"pages written: {PAGES}")
 
 
@@ -81,10 +84,21 @@ def navigation(all_papers, all_scripts, all_claims):
         {
             "Networks": [
                 "networks/index.md",
-                *({area: [entry(each, builders) for each, builders in of_area.items()]} for area, of_area in by_paper.items()),
+                *(
+                    {area: [entry(each, builders) for each, builders in of_area.items()]}
+                    for area, of_area in by_paper.items()
+                ),
             ]
         },
-        {"Claims": ["claims/index.md", *({f"{id} {claim.claim}": f"claims/{id}.md"} for id, claim in all_claims.items())]},
+        {
+            "Claims": [
+                "claims/index.md",
+                *(
+                    {group: [{f"{each.id} {each.claim}": f"claims/{each.id}.md"} for each in of_group]}
+                    for group, of_group in pages.by_group(all_claims).items()
+                ),
+            ]
+        },
         {"Reproductions": ["reproductions/index.md", *(f"reproductions/{name}.md" for name in all_scripts)]},
         {"Results": "results.md"},
         {"Reference": [{title: f"api/{package}.md"} for package, title in pages.API.items()]},

@@ -46,6 +46,14 @@ class Script(NamedTuple):
     builders: frozenset[str]  # of the networks that it trains or measures
     ids: frozenset[str]  # of the claims that it decides
 
+    @property
+    def short(self):
+        return self.title.partition(": ")[0].rstrip(".")
+
+    @property
+    def paper(self):
+        return self.title.partition(": ")[2]
+
 
 class Claim(NamedTuple):
     id: str
@@ -70,13 +78,13 @@ def first_paragraph(documentation):
 
 
 def scripts(folder=ROOT / "reproductions"):
-    """The scripts of a folder that answer for a paper's figures, by name."""
-    all_papers = papers()
+    """The scripts of a folder that answer for a paper's figures, or have a record, by name."""
+    all_papers, recorded = papers(), {script_of(record) for record in records().values()}
     trees = {file.stem: ast.parse(file.read_text()) for file in sorted(folder.glob("*.py"))}
     found = {}
     for name, tree in trees.items():
         documentation = ast.get_docstring(tree) or ""
-        if not re.search(r"^Paper: ", documentation, re.MULTILINE):
+        if name not in recorded and not re.search(r"^Paper: ", documentation, re.MULTILINE):
             continue
         title, text = first_paragraph(documentation)
         commands = re.findall(rf"^    (python -m reproductions\.{name}\b.*)", documentation, re.MULTILINE)
@@ -105,9 +113,16 @@ def builders_in(name, trees, all_papers):
 
 
 def ids_in(tree):
-    """The ids of claims in a script's code: short strings, but for those that are matplotlib's colours (C0 to C9)."""
-    words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return {word for word in words if ID.fullmatch(word) and word[0] != "C"}
+    """The ids of claims in a script's code. C0 to C9 may be colours: only those count that stand first in something."""
+    found = set()
+    for node in ast.walk(tree):
+        parts = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.Tuple) else [None]
+        first = parts[0] if parts else None
+        for each, is_first in ((first, True), (node, False)):
+            word = each.value if isinstance(each, ast.Constant) else None
+            if isinstance(word, str) and ID.fullmatch(word) and (is_first or word[0] != "C"):
+                found.add(word)
+    return found
 
 
 def author_and_year(title):
@@ -131,7 +146,9 @@ def script_of(record):
 def claims():
     """All claims, by id; ids that only a record has come last."""
     with (Path(__file__).parent / "claims.csv").open(newline="") as file:
-        found = {row["id"]: Claim(row["id"], row["claim"], tuple(row["modules"].split())) for row in csv.DictReader(file)}
+        found = {
+            row["id"]: Claim(row["id"], row["claim"], tuple(row["modules"].split())) for row in csv.DictReader(file)
+        }
     for record in records().values():
         for row in record["claims"]:
             found.setdefault(row["id"], Claim(row["id"], row["statement"].strip(), ()))

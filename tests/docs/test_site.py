@@ -117,7 +117,9 @@ def chromium(tmp_path, *arguments):
 def test_pages_as_a_person_sees_them(screen, tmp_path):
     size = SIZES[screen]
     with served(size) as (address, handler):
-        command = chromium(tmp_path, f"--window-size={size[0]},{size[1]}", "--remote-debugging-port=0", f"{address}/look")
+        command = chromium(
+            tmp_path, f"--window-size={size[0]},{size[1]}", "--remote-debugging-port=0", f"{address}/look"
+        )
         browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             told = handler.told.get(timeout=LIMIT)
@@ -146,7 +148,9 @@ def test_screenshots(screen, tmp_path):
             file = folder / f"{screen}-{page.replace('/', '-') or 'home'}.png"
             file.unlink(missing_ok=True)
             options = [f"--window-size={width},{height}", "--virtual-time-budget=8000", f"--screenshot={file}"]
-            subprocess.run(chromium(tmp_path, *options, f"{address}/{page}"), check=True, timeout=LIMIT, capture_output=True)
+            subprocess.run(
+                chromium(tmp_path, *options, f"{address}/{page}"), check=True, timeout=LIMIT, capture_output=True
+            )
             with Image.open(file) as picture:
                 assert picture.width == width
                 assert len(picture.convert("RGB").getcolors(2**24)) > 100
