@@ -90,7 +90,7 @@ def scripts(folder=ROOT / "reproductions"):
         commands = re.findall(rf"^    (python -m reproductions\.{name}\b.*)", documentation, re.MULTILINE)
         own = builders_in(name, trees, all_papers)
         if not own:  # a small network of its own: it belongs to the paper that its title names
-            own = {each for each, paper in all_papers.items() if author_and_year(paper.title) == author_and_year(title)}
+            own = {each for each, paper in all_papers.items() if same_paper(paper.title, title)}
         found[name] = Script(name, title, text, commands, frozenset(own), frozenset(ids_in(tree)))
     return found
 
@@ -123,6 +123,12 @@ def ids_in(tree):
             if isinstance(word, str) and ID.fullmatch(word) and (is_first or word[0] != "C"):
                 found.add(word)
     return found
+
+
+def same_paper(title, other):
+    """Whether two titles name one paper; one of them may leave out the year."""
+    (author, year), (other_author, other_year) = author_and_year(title), author_and_year(other)
+    return author == other_author and (year == other_year or None in (year, other_year))
 
 
 def author_and_year(title):
