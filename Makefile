@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN = .venv/bin/python
 OUT = runs/resnet_digits
 
-.PHONY: reproduce test test-fast soak bench bench-full bench-memory report lint clean
+.PHONY: reproduce test test-fast soak bench bench-full bench-memory report docs lint clean
 
 reproduce: .venv/installed
 	$(RUN) -m reproductions.resnet_digits --out $(OUT) --resume
@@ -45,6 +45,12 @@ bench-memory: .venv/installed
 report: .venv/installed
 	$(RUN) -m reproductions.report
 
+# The site, into build/site; a broken link fails. Networks once built for it are kept in build/networks.
+docs: .venv/installed .venv-docs/installed
+	$(RUN) -m docs.generate
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet --config-file build/mkdocs.yml
+	@echo "to read it: python3 -m http.server --directory build/site"
+
 bench-full: $(WITH_PEERS)
 	$(RUN) -m benchmarks.input --peers $(PEERS)
 	$(RUN) -m benchmarks --peers $(PEERS) --full
@@ -54,6 +60,11 @@ bench-full: $(WITH_PEERS)
 	.venv-bench/bin/python -m pip install --disable-pip-version-check -q -r benchmarks/requirements.txt
 	touch .venv-bench/installed
 
+.venv-docs/installed: docs/requirements.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --disable-pip-version-check -q -r docs/requirements.txt
+	touch .venv-docs/installed
+
 # Only when the last line is reached does the file stand, so an interrupted installation is done again.
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed; make PYTHON=/path/to/python3.11")'
@@ -62,5 +73,5 @@ bench-full: $(WITH_PEERS)
 	touch .venv/installed
 
 clean:
-	rm -rf .venv .venv-bench build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-docs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -57,6 +57,8 @@ def report(root):
     for file, record in records.items():
         if not record.get("finished") or record.get("smoke"):
             raise ValueError(f"{file} must be the record of a finished run, and of no smoke run.")
+    for file, record in records.items():
+        draw(file, record)
     shown = [experiment(file, record, root) for file, record in records.items() if record.get("script")]
     counted = [arithmetic(record) for record in records.values() if "script" not in record]
     parts = [INTRODUCTION, *(["## Decided by experiments", *shown] if shown else [])]
@@ -75,23 +77,33 @@ def report(root):
     return "\n\n".join(part.strip() for part in [*parts, *counted]) + "\n"
 
 
+def draw(file, record):
+    """The picture of a record, beside it: the curves of a training, or what its script draws."""
+    if "epochs" in record:
+        draw_curves(record, file.with_suffix(".png"))
+    elif "script" in record and hasattr(script := import_module(f"reproductions.{record['script']}"), "draw"):
+        script.draw(record, file.with_suffix(".png"))
+
+
+def title_of(record):
+    """The network and its data, of one training; else the first line of the script's documentation."""
+    if "epochs" in record:
+        return f"{record['model']['name']}: {record['data']['train']}"
+    return import_module(f"reproductions.{record['script']}").__doc__.partition("\n")[0]
+
+
 def experiment(file, record, root):
     """What was claimed, what came out, from what: one training, several of a study, or what else a script measured."""
     picture, examples = file.with_suffix(".png"), file.with_name(f"{file.stem}-examples.png")
+    title = title_of(record)
+    alternative = "Loss and error over the steps" if "epochs" in record else title
     tables = []
-    if "epochs" in record:
-        title, alternative = f"{record['model']['name']}: {record['data']['train']}", "Loss and error over the steps"
-        draw_curves(record, picture)
-    else:
+    if "epochs" not in record:
         script = import_module(f"reproductions.{record['script']}")
-        title = alternative = script.__doc__.partition("\n")[0]
         if hasattr(script, "table"):
             tables = [script.table(record)]
         elif "epochs" in record.get("runs", [{}])[0]:
             tables = [several(record["runs"])]
-        picture = picture if hasattr(script, "draw") else None
-        if picture:
-            script.draw(record, picture)
     return "\n\n".join(
         [
             f"### {title}",
@@ -101,7 +113,7 @@ def experiment(file, record, root):
             *(f"{each[0].upper()}{each[1:]}." for each in record.get("notes", [])),
             *(f"Deviation: {each}." for each in record.get("deviations", [])),
             *iu_by_class(record),
-            *([f"![{alternative}]({picture.relative_to(root)})"] if picture else []),
+            *([f"![{alternative}]({picture.relative_to(root)})"] if picture.exists() else []),
             *([f"![Examples]({examples.relative_to(root)})"] if examples.exists() else []),
             *figures(file.with_suffix("") / "figures.json", root),
         ]
