@@ -25,7 +25,13 @@ from matplotlib import pyplot as plt
 
 from keras_cnns.data import digit_boxes, voc_boxes
 from keras_cnns.data.augmentation import subtract_mean
-from keras_cnns.data.detection import draw_rois, random_flip_objects, scale_objects, truth, with_proposals
+from keras_cnns.data.boxes import (
+    draw_rois,
+    random_flip_objects,
+    scale_objects,
+    with_proposals,
+)
+from keras_cnns.data.detection import truth
 from keras_cnns.data.segmentation import image_alone
 from keras_cnns.data.windows import warp_window, windows
 from keras_cnns.detection import (

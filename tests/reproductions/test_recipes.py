@@ -129,7 +129,6 @@ def declared(script, flags, images, monkeypatch, tmp_path, train=None, tests=100
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_values")
 @pytest.mark.parametrize("paper", TRAININGS, ids=lambda paper: "-".join([paper.script, *paper.flags[1:]]))
 def test_the_training_is_the_papers(paper, monkeypatch, tmp_path):
     recipe = declared(paper.script, paper.flags, paper.images, monkeypatch, tmp_path)
@@ -251,7 +250,6 @@ CLAIMS = {
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_values")
 @pytest.mark.parametrize("script", CLAIMS)
 def test_the_claims_are_the_papers_figures(script, monkeypatch, tmp_path):
     stand_in(script, monkeypatch)
@@ -294,7 +292,6 @@ AUGMENTATIONS = [
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_values")
 @pytest.mark.parametrize("paper", AUGMENTATIONS, ids=lambda paper: "-".join([paper.script, *paper.flags[1:]]))
 def test_the_augmentation_is_the_papers(paper, monkeypatch, tmp_path):
     """On 64 copies of a picture whose red is the column, whose green is the row, and of a grey one."""
