@@ -65,11 +65,12 @@ bench-full: $(WITH_PEERS)
 	.venv-docs/bin/python -m pip install --disable-pip-version-check -q -r docs/requirements.txt
 	touch .venv-docs/installed
 
-# Only when the last line is reached does the file stand, so an interrupted installation is done again.
+# The library itself is installed as it lies here. Only when the last line is reached does the file stand, so an interrupted installation is done again.
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed; make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	$(RUN) -m pip install --disable-pip-version-check -q -r requirements.txt
+	$(RUN) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation --editable .
 	touch .venv/installed
 
 clean:
