@@ -92,8 +92,8 @@ for name, network in networks.items():
 
 # %%
 def gradient_norms(network):
-    """The norm of the gradient by each convolution's kernel, from the first layer to the last."""
-    kernels = [layer.kernel for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    """The norm of the gradient by the weights of each convolution and of the last layer."""
+    kernels = [layer.kernel for layer in network.layers if hasattr(layer, "kernel")]
     with tf.GradientTape() as tape:
         logits = network(images[:128] - mean, training=True)
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels[:128], logits))
@@ -104,7 +104,7 @@ start = {name: [each.copy() for each in network.get_weights()] for name, network
 for name in (f"plain-{DEEP}", f"residual-{DEEP}"):
     plt.semilogy(gradient_norms(networks[name]), marker="o", markersize=3, label=name)
     networks[name].set_weights(start[name])  # the moving averages of the normalisation have moved
-plt.xlabel("convolution, from the image on")
+plt.xlabel("layer, from the image on")
 plt.ylabel("norm of the gradient")
 plt.legend()
 plt.show()

@@ -27,33 +27,23 @@ import tensorflow as tf
 from matplotlib.colors import ListedColormap
 from skimage import data
 
-from keras_cnns import segnet_basic
+from keras_cnns import layers, segnet_basic
 from keras_cnns.data import digit_masks, digits, median_frequency_weights
 from keras_cnns.data.augmentation import subtract_mean
 from keras_cnns.data.segmentation import image_alone
 from keras_cnns.evaluation import confusion_scores, segmentation_scores
-from keras_cnns.layers import (
-    BedOfNailsUnpooling,
-    BilinearUpsampling,
-    MaxPoolingWithIndices,
-    MaxUnpooling,
-    NearestUnpooling,
-    Preprocessing,
-)
 from keras_cnns.losses import PixelCrossEntropy
 from keras_cnns.segmentation import convolutionalize, segment
-from keras_cnns.segmentation.palette import palette
 from keras_cnns.training import SGD
 from reproductions.four_layer_cifar10 import four_layers
 
-# %%
 SHORT = "KERAS_CNNS_SHORT" in os.environ  # the tests run a short form
 IMAGES, EPOCHS, TEST = (64, 1, 16) if SHORT else (2_000, 3, 300)
 
 
-def show(pictures, **style):
+def show(pictures, height=2.6, **style):
     """Pictures side by side, from a dict of titles."""
-    _, axes = plt.subplots(1, len(pictures), figsize=(12, 12 / len(pictures) * 0.8 + 0.3), layout="constrained")
+    _, axes = plt.subplots(1, len(pictures), figsize=(12, height), layout="constrained")
     for axis, (title, picture) in zip(axes, pictures.items(), strict=True):
         axis.imshow(picture, **style)
         axis.set_title(title, fontsize=10)
@@ -98,7 +88,8 @@ for number, corner in zip(placed, [(2, 4), (8, 54), (0, 108), (38, 24), (40, 84)
     window[:] = np.maximum(window, pixels[number])
 scores = tf.nn.softmax(everywhere((sheet[None] - mean) / np.float32(64)))[0].numpy()
 print("the sheet:", sheet.shape[:2], " the map of answers:", scores.shape[:2])
-show({"the sheet": sheet[..., 0], "probability of 5": scores[..., 5], "probability of 2": scores[..., 2]}, cmap="magma")
+answers = {f"probability of {digit}": scores[..., digit] for digit in (5, 2)}
+show({"the sheet": sheet[..., 0] / 255, **answers}, height=2.1, cmap="magma", vmin=0, vmax=1)
 
 # %% [markdown]
 # ## Back to the image's size: three unpoolings (S3)
@@ -108,9 +99,9 @@ show({"the sheet": sheet[..., 0], "probability of 5": scores[..., 5], "probabili
 
 # %%
 numbers = np.float32([[1, 2, 6, 3], [3, 5, 2, 1], [1, 2, 2, 1], [7, 3, 4, 8]])[None, :, :, None]
-pooled, places = MaxPoolingWithIndices(2)(numbers)
-ways = {"map": numbers, "largest of 2x2": pooled, "nearest": NearestUnpooling(2)(pooled)}
-ways |= {"bed of nails": BedOfNailsUnpooling(2)(pooled), "max unpooling": MaxUnpooling(2)(pooled, places)}
+pooled, places = layers.MaxPoolingWithIndices(2)(numbers)
+ways = {"map": numbers, "largest of 2x2": pooled, "nearest": layers.NearestUnpooling(2)(pooled)}
+ways |= {"bed of nails": layers.BedOfNailsUnpooling(2)(pooled), "max unpooling": layers.MaxUnpooling(2)(pooled, places)}
 _, axes = plt.subplots(1, 5, figsize=(12, 2.6), layout="constrained")
 for axis, (title, grid) in zip(axes, ways.items(), strict=True):
     grid = np.asarray(grid)[0, :, :, 0]
@@ -128,9 +119,9 @@ plt.show()
 
 # %%
 coins = data.coins()[:300, :380].astype("float32")[None, :, :, None] / 255
-pooled, places = MaxPoolingWithIndices(4)(coins)
-ways = {"nearest": NearestUnpooling(4)(pooled), "bed of nails": BedOfNailsUnpooling(4)(pooled)}
-ways["max unpooling"] = MaxUnpooling(4)(pooled, places)
+pooled, places = layers.MaxPoolingWithIndices(4)(coins)
+ways = {"nearest": layers.NearestUnpooling(4)(pooled), "bed of nails": layers.BedOfNailsUnpooling(4)(pooled)}
+ways["max unpooling"] = layers.MaxUnpooling(4)(pooled, places)
 error = {name: np.linalg.norm(each - coins) / np.linalg.norm(coins) for name, each in ways.items()}
 shown = {"photograph": coins, **{f"{name}: error {error[name]:.2f}": each for name, each in ways.items()}}
 show({title: np.asarray(each)[0, 100:200, 100:220, 0] for title, each in shown.items()}, cmap="gray", vmin=0, vmax=1)
@@ -146,9 +137,9 @@ show({title: np.asarray(each)[0, 100:200, 100:220, 0] for title, each in shown.i
 # %%
 dots = np.zeros((1, 6, 6, 1), "float32")
 dots[0, 1, 1], dots[0, 3, 4] = 1, 1
-stamp = BilinearUpsampling(4)
+stamp = layers.BilinearUpsampling(4)
 stamped = stamp(dots)
-heat = BilinearUpsampling(8)(scores[None, ..., 5:6])
+heat = layers.BilinearUpsampling(8)(scores[None, ..., 5:6])
 show(
     {
         "two pixels": dots[0, ..., 0],
@@ -164,12 +155,13 @@ show(
 #
 # Four encoders (7x7 convolution, normalisation, ReLU, pooling that remembers) and four decoders (unpooling to the
 # remembered places, convolution). The task: for each pixel, is it paper, or the ink of a 0, 1, ... 9? To name one pixel
-# the network has to know the whole digit. Grey pixels between ink and paper are *void* and count nowhere.
+# the network has to know the whole digit. Grey pixels between ink and paper are *void* (white
+# below) and count nowhere.
 
 # %%
 masks_train, masks_test = digit_masks("train").take(IMAGES), digit_masks("test").take(TEST)
 names = masks_train.labels
-colours = ListedColormap(palette(names)[: len(names)] / 255)
+colours = ListedColormap(["black", *plt.get_cmap("tab10").colors])
 drawn, painted = masks_train.arrays
 _, axes = plt.subplots(2, 10, figsize=(12, 2.6), layout="constrained")
 for (above, below), image, mask in zip(axes.T, drawn, painted, strict=False):
@@ -212,7 +204,7 @@ plt.show()
 # The network was trained on single digits of 32x32 and has no dense layer, so it takes the whole sheet.
 
 # %%
-(label_map,) = segment(network, [sheet], Preprocessing(None, mean=mean, scale=1 / 64))
+(label_map,) = segment(network, [sheet], layers.Preprocessing(None, mean=mean, scale=1 / 64))
 _, axes = plt.subplots(2, 1, figsize=(9, 7), layout="constrained")
 axes[0].imshow(sheet[..., 0], cmap="gray")
 picture = axes[1].imshow(label_map, cmap=colours, vmin=-0.5, vmax=10.5, interpolation="nearest")
