@@ -37,6 +37,7 @@ from keras_cnns.segmentation import convolutionalize, segment
 from keras_cnns.training import SGD
 from reproductions.four_layer_cifar10 import four_layers
 
+# %%
 SHORT = "KERAS_CNNS_SHORT" in os.environ  # the tests run a short form
 IMAGES, EPOCHS, TEST = (64, 1, 16) if SHORT else (2_000, 3, 300)
 
