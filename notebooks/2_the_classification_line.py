@@ -40,7 +40,8 @@ SHORT = "KERAS_CNNS_SHORT" in os.environ  # the tests run a short form
 # %% [markdown]
 # ## The line
 #
-# Each network by its paper's table. *Multiply-adds* are the work for one image of 224x224 pixels (AlexNet: 227).
+# Each network by its paper's table. *Multiply-adds* are the work for one image of 224x224 pixels (AlexNet: 227). Layers
+# that stand side by side are all counted; along any one path GoogLeNet is 22 deep.
 
 # %%
 YEARS = {"alexnet": 2012, "zfnet": 2013, "vgg16": 2014, "vgg19": 2014, "googlenet": 2014}
@@ -69,7 +70,8 @@ _, axes = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
 for number, (name, rows) in enumerate(tables.items()):
     depth, work = sum(row.kind in ("conv", "fc") for row in rows), sum(row.multiply_adds for row in rows) / 1e9
     axes[0].scatter(work, parameters(rows) / 1e6, s=2 * depth + 20, alpha=0.7)
-    axes[0].annotate(name, (work, parameters(rows) / 1e6), xytext=(6, 5), textcoords="offset points", fontsize=9)
+    beside = {"xytext": (8, -14 if number % 2 else 7), "textcoords": "offset points", "fontsize": 9}
+    axes[0].annotate(name, (work, parameters(rows) / 1e6), **beside)
     dense = parameters(rows, "fc") / 1e6
     axes[1].bar(number, parameters(rows) / 1e6 - dense, color="C0", label="convolutions" if not number else None)
     axes[1].bar(
@@ -104,7 +106,7 @@ diagram(keras_cnns.alexnet())
 # %%
 cat = tf.image.resize(data.chelsea()[:, 75:375], (256, 256), antialias=True).numpy().round().astype("uint8")
 copies, keys = np.repeat(cat[None], 6, axis=0), example_keys(0, 0, tf.range(6))
-covariance = np.cov(cat.reshape(-1, 3).T)  # the paper: of all training images
+covariance = np.cov(cat.reshape(-1, 3).T)  # the paper: of all training images, and a deviation of 0.1
 changed = pca_colour_noise(covariance, deviation=0.3)(random_flip(random_crop(224)(copies, keys), keys), keys)
 _, axes = plt.subplots(1, 7, figsize=(12, 2), layout="constrained")
 for axis, picture in zip(axes, [cat, *np.clip(changed, 0, 255) / 255], strict=True):
@@ -142,7 +144,8 @@ for network in (residual, dense):
     print(f"{network.name:16} {parameters(layer_table(network)):7,} parameters")
 plt.xlabel("convolution, addition or concatenation, from the image on")
 plt.ylabel("channels that it puts out")
-plt.legend()
+plt.ylim(0, 90)
+plt.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
