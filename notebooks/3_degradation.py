@@ -86,8 +86,9 @@ for name, network in networks.items():
 # ## Is it the gradient? (R0)
 #
 # The usual suspect for deep networks is a gradient that vanishes on its way down. So before the training: the size of
-# the loss's gradient by the weights of each layer. Batch normalisation and He's initialisation keep it from vanishing in
-# the plain network as well; look which way its line goes. With shortcuts it is even, from the last layer to the first.
+# the loss's gradient by the weights of each layer. Batch normalisation and He's initialisation keep it from vanishing
+# in the plain network as well; look which way its line goes. With shortcuts it is even, from the last layer to the
+# first.
 
 
 # %%
