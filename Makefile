@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN = .venv/bin/python
 OUT = runs/resnet_digits
 
-.PHONY: reproduce test test-fast soak bench bench-full bench-memory report docs lint clean
+.PHONY: reproduce test test-fast soak bench bench-full bench-memory report docs notebooks lint clean
 
 reproduce: .venv/installed
 	$(RUN) -m reproductions.resnet_digits --out $(OUT) --resume
@@ -51,6 +51,11 @@ docs: .venv/installed .venv-docs/installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet --config-file build/mkdocs.yml
 	@echo "to read it: python3 -m http.server --directory build/site"
 
+# The notebooks as .ipynb files; outputs of earlier ones are kept. Jupyter comes into .venv, which the tests do without.
+notebooks: .venv/notebooks
+	$(RUN) -m jupytext --quiet --to ipynb --update notebooks/[1-9]_*.py
+	@echo 'to open them: .venv/bin/jupyter lab notebooks'
+
 bench-full: $(WITH_PEERS)
 	$(RUN) -m benchmarks.input --peers $(PEERS)
 	$(RUN) -m benchmarks --peers $(PEERS) --full
@@ -64,6 +69,10 @@ bench-full: $(WITH_PEERS)
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/python -m pip install --disable-pip-version-check -q -r docs/requirements.txt
 	touch .venv-docs/installed
+
+.venv/notebooks: .venv/installed notebooks/requirements.txt
+	$(RUN) -m pip install --disable-pip-version-check -q -r requirements.txt -r notebooks/requirements.txt
+	touch .venv/notebooks
 
 # The library itself is installed as it lies here. Only when the last line is reached does the file stand, so an interrupted installation is done again.
 .venv/installed: requirements.txt
