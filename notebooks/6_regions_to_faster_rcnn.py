@@ -292,7 +292,8 @@ for name, found in (("selective search", searched), ("untrained", before), ("tra
 # A trained proposer needs a few boxes where selective search needs many, because it has learned what an object *is* on
 # such pages. On photographs of another kind it would have to learn again; selective search would not. Claim B7 compares
 # the two in a whole detector: `python -m reproductions.faster_rcnn_bccd`.
-#
+
+# %% [markdown]
 # ## Exercise
 #
 # Train the network again with `SCALES = (4, 8, 16)`, the scales that suit photographs of 600 pixels.

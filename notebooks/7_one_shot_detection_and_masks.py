@@ -204,8 +204,8 @@ for name, pages in (("pages of the training", train), ("unseen pages", test)):
 print("loss after each epoch:", np.round(losses, 2).tolist())
 
 # %% [markdown]
-# Where things are is learned before what they are; the squared error of the class scores is one term of many. Claim B8
-# is about photographs of blood cells, and about speed: `python -m reproductions.yolo_bccd`.
+# The two percentages say what is missing: between them lie the wrong classes, and from the second up to 100 the wrong
+# or missing boxes. Claim B8 is about photographs of blood cells, and about speed: `python -m reproductions.yolo_bccd`.
 #
 # ## From boxes to pixels: RoIAlign
 #
@@ -291,12 +291,13 @@ for size in (7, 14, 28, 56):
     print(f"masks of {size}x{size}, nothing rounded: IoU {mask_iou(boxes, size)[0]:.3f}")
 
 # %% [markdown]
-# White is right, red is mask without ink, cyan is ink without mask. A box may be a few pixels off and still be a good box;
-# a mask may not. Claim B9 is this comparison with trained networks: `python -m reproductions.mask_rcnn_nuclei`.
+# White is right, red is mask without ink, cyan is ink without mask. A box may be a few pixels off and still be a good
+# box; a mask may not. Claim B9 is this comparison with trained networks: `python -m reproductions.mask_rcnn_nuclei`.
 #
 # The notes' other point of Mask R-CNN: the class branch says *what*, and the mask branch draws one mask a class by a
 # sigmoid each. Classes do not compete for a pixel, as they would in a softmax.
-#
+
+# %% [markdown]
 # ## Exercise
 #
 # 1. Two digits whose middles lie in one cell: what does YOLO do? Build it. Take `rows[:1]` of a page, move one object's

@@ -241,7 +241,8 @@ print("mean squared errors:", ", ".join(f"{name} {each.mean():.3f}" for name, ea
 # %% [markdown]
 # These digits are from the test set: no training has seen them. N5 compares optimisation, an encoder and both on
 # held-out images: `python -m reproductions.gan_inversion_fashion_mnist`.
-#
+
+# %% [markdown]
 # ## Exercise
 #
 # Invert *noise*: `np.random.default_rng(0).uniform(-1, 1, images.shape)`, with `steps=400` and then with
