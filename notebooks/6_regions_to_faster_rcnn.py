@@ -37,7 +37,8 @@ from skimage.segmentation import felzenszwalb, mark_boundaries
 from keras_cnns import faster_rcnn, ops
 from keras_cnns.data import digit_boxes
 from keras_cnns.data.augmentation import subtract_mean
-from keras_cnns.data.detection import scale_objects, size_among_objects, truth
+from keras_cnns.data.boxes import scale_objects, size_among_objects
+from keras_cnns.data.detection import truth
 from keras_cnns.data.segmentation import image_alone
 from keras_cnns.detection import FasterRCNNTraining, selective_search
 from keras_cnns.evaluation import best_overlaps

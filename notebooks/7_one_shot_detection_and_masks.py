@@ -29,7 +29,8 @@ import tensorflow as tf
 from keras_cnns import ops, yolo
 from keras_cnns.data import digit_boxes, digit_instances
 from keras_cnns.data.augmentation import subtract_mean
-from keras_cnns.data.detection import jitter_objects, truth
+from keras_cnns.data.boxes import jitter_objects
+from keras_cnns.data.detection import truth
 from keras_cnns.data.segmentation import image_alone
 from keras_cnns.detection import yolo_detector
 from keras_cnns.evaluation import voc_scores
