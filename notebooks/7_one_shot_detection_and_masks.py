@@ -159,7 +159,7 @@ train = digit_boxes("train", side=2).each(jitter_objects(0.2, *SIZE)).map(scale)
 model = yolo((*SIZE, 3), CLASSES, "fast", grid=GRID)
 print(f"{model.count_params():,} parameters; {len(train):,} pages")
 
-steps, epochs = (1, 1) if SHORT else (150, 6)
+steps, epochs = (1, 1) if SHORT else (150, 5)
 schedule = keras.optimizers.schedules.CosineDecay(2e-4, steps * epochs)
 model.compile(Adam(schedule), loss, jit_compile=False)
 losses = []

@@ -182,31 +182,38 @@ for place, concept in enumerate(found.concepts):
 figure, grid = plt.subplots(1, len(found.concepts), figsize=(10, 2.4), layout="constrained")
 for axes, concept, column in zip(grid, found.concepts, found.iou.T, strict=True):
     axes.bar(range(len(column)), np.sort(column)[::-1], width=1.0)
-    axes.set(title=concept, xlabel="units, best first", ylim=(0, max(found.iou.max(), 0.1)))
+    axes.set(
+        title=concept.removeprefix("stroke at the "), xlabel="units, best first", ylim=(0, max(found.iou.max(), 0.1))
+    )
 grid[0].set_ylabel("IoU")
 plt.show()
 
 # %% [markdown]
-# That a unit *agrees* with a concept does not say that it *draws* it. So we intervene: set the best units of one
-# concept to 0 (ablate), or to the value that they have where the concept is (insert), everywhere, and let the rest
-# draw.
+# That a unit *agrees* with a concept does not say that it *draws* it. So we intervene: in the concept's quarter of the
+# maps, set the units that agree most to 0 (ablate), or to the value that they have where the concept is (insert), and
+# let the rest draw. As a control, the units that agree least are ablated too.
 
 # %%
-place = found.iou.max(axis=0).argmax()
-units = np.argsort(-found.iou[:, place])[:8]
-values = found.values[units, place]
+place = found.iou.max(axis=0).argmax()  # the quarter, row by row
+order = np.argsort(-found.iou[:, place])
+units, others, values = order[:8], order[-8:], found.values[order[:8], place]
+where = np.zeros((8, 8))
+where[4 * (place // 2) :][:4, 4 * (place % 2) :][:, :4] = 1
 rows = {
     "as they are": generator(z, training=False),
-    "ablated": intervene(generator, "relu2", z, units),
-    "inserted": intervene(generator, "relu2", z, units, values),
+    "ablated": intervene(generator, "relu2", z, units, places=where),
+    "others ablated": intervene(generator, "relu2", z, others, places=where),
+    "inserted": intervene(generator, "relu2", z, units, values, places=where),
 }
-figure, grid = plt.subplots(3, 1, figsize=(9, 2.7), layout="constrained")
+
+# %%
+figure, grid = plt.subplots(4, 1, figsize=(9, 3.5), layout="constrained")
 for axes, (name, images) in zip(grid, rows.items(), strict=True):
     draw(axes, images, "", columns=16)
     axes.set_ylabel(name, rotation=0, ha="right", va="center")
 figure.suptitle(f"the {len(units)} units that agree most with: {found.concepts[place]}")
 plt.show()
-for concept, effect in causal_effect(generator, "relu2", stroke_regions, many, units, values).items():
+for concept, effect in causal_effect(generator, "relu2", stroke_regions, many, units, values, where).items():
     print(f"{concept}: {100 * effect:+.1f} % of the picture's pixels, inserted less ablated")
 
 # %% [markdown]
