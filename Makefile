@@ -54,7 +54,7 @@ docs: .venv/installed .venv-docs/installed
 # The notebooks as .ipynb files; outputs of earlier ones are kept. Jupyter comes into .venv, which the tests do without.
 notebooks: .venv/notebooks
 	$(RUN) -m jupytext --quiet --to ipynb --update notebooks/[1-9]_*.py
-	@echo 'to open them: PYTHONPATH="$$PWD" .venv/bin/jupyter lab notebooks'
+	@echo 'to open them: .venv/bin/jupyter lab notebooks'
 
 bench-full: $(WITH_PEERS)
 	$(RUN) -m benchmarks.input --peers $(PEERS)
@@ -74,11 +74,12 @@ bench-full: $(WITH_PEERS)
 	$(RUN) -m pip install --disable-pip-version-check -q -r requirements.txt -r notebooks/requirements.txt
 	touch .venv/notebooks
 
-# Only when the last line is reached does the file stand, so an interrupted installation is done again.
+# The library itself is installed as it lies here. Only when the last line is reached does the file stand, so an interrupted installation is done again.
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed; make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	$(RUN) -m pip install --disable-pip-version-check -q -r requirements.txt
+	$(RUN) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation --editable .
 	touch .venv/installed
 
 clean:

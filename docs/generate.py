@@ -16,6 +16,7 @@ from docs.sources import ROOT, claims, networks_of, papers, records, script_of, 
 BUILD = ROOT / "build"
 PAGES = BUILD / "docs"
 GUIDES = {  # in this order
+    "tasks": "From data to an answer",
     "keras-applications": "Coming from keras.applications",
     "torchvision": "Coming from torchvision",
     "fine-tune": "Fine-tune with ImageNet weights",
@@ -31,7 +32,7 @@ def main():
 
     shutil.rmtree(PAGES, ignore_errors=True)
     shutil.copytree(ROOT / "docs/guides", PAGES / "guides")
-    for name in ("index.md", "style.css"):
+    for name in ("index.md", "dependencies.md", "line.png", "style.css"):
         shutil.copy(ROOT / "docs" / name, PAGES)
     copied = shutil.ignore_patterns("*.json", "unfinished")
     shutil.copytree(ROOT / "reproductions/results", PAGES / "reproductions/results", ignore=copied)
@@ -101,7 +102,12 @@ def navigation(all_papers, all_scripts, all_claims):
         },
         {"Reproductions": ["reproductions/index.md", *(f"reproductions/{name}.md" for name in all_scripts)]},
         {"Results": "results.md"},
-        {"Reference": [{title: f"api/{package}.md"} for package, title in pages.API.items()]},
+        {
+            "Reference": [
+                *({title: f"api/{package}.md"} for package, title in pages.API.items()),
+                {"Dependencies": "dependencies.md"},
+            ]
+        },
     ]
 
 

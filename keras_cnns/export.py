@@ -1,8 +1,6 @@
 """A trained network as a file that needs nothing of this library: photographs in, names out."""
 
-import contextlib
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.arguments import check_choice, latent_size
-from keras_cnns.files import reason, sync
+from keras_cnns.files import replacing
 from keras_cnns.folding import fold_batch_normalization
 from keras_cnns.layers import Preprocessing
 from keras_cnns.ops import decode_colour, detections, label_maps, paste_masks
@@ -367,42 +365,6 @@ def in_float32(model):
     clone = keras.models.clone_model(model, clone_function=copy)
     clone.set_weights(model.get_weights())
     return clone
-
-
-@contextlib.contextmanager
-def replacing(path, force):
-    """A path to write to, moved to `path` once it is complete; what was there stays until then, and on failure."""
-    path = Path(path).resolve()
-    beside = path.with_name(f".{path.name}.part")  # of one name, so that what a killed process left is found again
-    if (beside / "old").exists() and not path.exists():  # killed between the two moves
-        (beside / "old").rename(path)
-    if path.exists():
-        if not force:
-            raise FileExistsError(f"{path} exists; --force (force=True) replaces it.")
-        empty = path.is_dir() and not any(path.iterdir())
-        if not (empty or (path / "saved_model.pb").exists() or (path.is_file() and path.suffix == ".onnx")):
-            raise FileExistsError(f"{path} is no SavedModel and no .onnx file; remove it yourself.")
-    new, old = beside / "new", beside / "old"
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        try:
-            beside.mkdir(parents=True)
-            yield new
-        except (OSError, tf.errors.OpError) as error:
-            raise OSError(f"{path} could not be written: {reason(error)}.") from error
-        for written in (new, *new.rglob("*")):
-            sync(written)
-        if path.exists():
-            path.rename(old)
-        try:
-            new.rename(path)
-        except OSError:
-            if old.exists():
-                old.rename(path)
-            raise
-        sync(path.parent)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def load_source(source: str | Path) -> tuple[keras.Model, Preprocessing | None, list[str] | None]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 import tensorflow as tf
@@ -29,6 +30,42 @@ def whole(path):
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path, force):
+    """A path to write to, moved to `path` once it is complete; what was there stays until then, and on failure."""
+    path = Path(path).resolve()
+    beside = path.with_name(f".{path.name}.part")  # of one name, so that what a killed process left is found again
+    if (beside / "old").exists() and not path.exists():  # killed between the two moves
+        (beside / "old").rename(path)
+    if path.exists():
+        if not force:
+            raise FileExistsError(f"{path} exists; --force (force=True) replaces it.")
+        empty = path.is_dir() and not any(path.iterdir())
+        if not (empty or (path / "saved_model.pb").exists() or (path.is_file() and path.suffix == ".onnx")):
+            raise FileExistsError(f"{path} is no SavedModel and no .onnx file; remove it yourself.")
+    new, old = beside / "new", beside / "old"
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        try:
+            beside.mkdir(parents=True)
+            yield new
+        except (OSError, tf.errors.OpError) as error:
+            raise OSError(f"{path} could not be written: {reason(error)}.") from error
+        for written in (new, *new.rglob("*")):
+            sync(written)
+        if path.exists():
+            path.rename(old)
+        try:
+            new.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+        sync(path.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def sync(path):

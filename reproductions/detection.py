@@ -7,7 +7,8 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
-from keras_cnns.data.detection import objects_and_proposals, truth, with_proposals
+from keras_cnns.data.boxes import objects_and_proposals, with_proposals
+from keras_cnns.data.detection import truth
 from keras_cnns.detection import compute_proposals, read_proposals
 from keras_cnns.evaluation import voc_scores
 from keras_cnns.files import whole

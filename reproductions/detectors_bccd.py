@@ -11,7 +11,7 @@ from keras_cnns.detection import detect, draw_boxes
 from keras_cnns.evaluation.detection import voc_matches
 from keras_cnns.export import load_source
 from reproductions.pictures import save_page
-from reproductions.regions import curves
+from reproductions.region_figures import curves
 from reproductions.study import band, of, save
 
 SURE = 0.5  # what scores less is not drawn, and counts neither as found nor as wrong in the choice of the worst
@@ -32,8 +32,8 @@ def side_by_side(folders, options, path):
     """Return what trained detectors find in the test images: the time of each, one after the other on each image, the
     images read and the proposals made, if any; and the curves of precision against recall.
 
-    {"milliseconds": {name: median of an image}, "curves": as `reproductions.regions.curves`}. Some images are drawn,
-    with what is there and what each detector finds: a few, and those with which the first has the most trouble.
+    {"milliseconds": {name: median of an image}, "curves": as `region_figures.curves`}. Some images are drawn, with what
+    is there and what each detector finds: a few, and those with which the first has the most trouble.
 
     Args:
         folders: from the detectors' names to their runs' folders.

@@ -16,7 +16,7 @@ from functools import partial
 
 from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import subtract_mean
-from keras_cnns.data.detection import draw_rois, random_flip_objects, scale_objects
+from keras_cnns.data.boxes import draw_rois, random_flip_objects, scale_objects
 from keras_cnns.data.segmentation import image_alone
 from keras_cnns.detection import fast_rcnn, truncated_svd, with_deltas
 from keras_cnns.evaluation import RoIAccuracy

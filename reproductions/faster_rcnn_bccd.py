@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from reproductions import detectors_bccd
-from reproductions.regions import WAYS
+from reproductions.region_figures import WAYS
 from reproductions.study import Difference, Least, Study, Training, final, main
 
 SIDE, STEPS = 320, 500

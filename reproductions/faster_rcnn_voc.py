@@ -22,7 +22,7 @@ from functools import partial
 
 from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import subtract_mean
-from keras_cnns.data.detection import random_flip_objects, scale_objects, size_among_objects
+from keras_cnns.data.boxes import random_flip_objects, scale_objects, size_among_objects
 from keras_cnns.data.segmentation import image_alone
 from keras_cnns.detection import FasterRCNNTraining, faster_rcnn, faster_rcnn_detector
 from keras_cnns.detection.faster_rcnn_training import trunk as trunk_of

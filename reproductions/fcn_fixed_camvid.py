@@ -34,7 +34,7 @@ from keras_cnns.training import JIT_COMPILE, SGD, step_decay
 from reproductions.fcn_voc import LAST, NETWORKS
 from reproductions.hed_trunk import MEAN
 from reproductions.pictures import draw_label_maps
-from reproductions.record import measured, publish, write_json
+from reproductions.record import measured, publish, told, write_json
 from reproductions.run import folder_of
 from reproductions.segmentation import start_from
 from reproductions.study import SEEDS, Difference, of, save
@@ -83,11 +83,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.seeds < 1:
         parser.error(f"--seeds is {options.seeds}; it must be at least 1")
-    try:
-        return study(options)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return told(study, options)
 
 
 def study(options):

@@ -16,8 +16,9 @@ from matplotlib import pyplot as plt
 from keras_cnns.generative import causal_effect, dissect, optimise_units, presence, random_latents
 from keras_cnns.generative.concepts import garment_parts
 from keras_cnns.generative.dissection_figures import changes_shown, page, units_shown
-from reproductions.generators import fashion_generator, measure_all, options_of, rounded, save_examples, told
+from reproductions.generators import fashion_generator, measure_all, options_of, rounded, save_examples
 from reproductions.gradients import decided
+from reproductions.record import told
 from reproductions.study import save
 
 SCRIPT = "gan_dissection_fashion_mnist"

@@ -33,9 +33,9 @@ from reproductions.generators import (
     options_of,
     rounded,
     save_examples,
-    told,
 )
 from reproductions.gradients import decided
+from reproductions.record import told
 from reproductions.study import save
 
 SCRIPT = "gan_inversion_fashion_mnist"

@@ -1,7 +1,6 @@
 """What the studies of generators share: one trained on Fashion-MNIST, a classifier, records that go on."""
 
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -102,16 +101,6 @@ def measure_all(script, options, names, measure, claims, data, deviations):
     record = measured(script, data=data, runs=runs, claims=rows, deviations=deviations, smoke=options.smoke)
     publish(record, options.out)
     return record
-
-
-def told(study, options):
-    """Run a study; what is wrong with its input is told in one sentence."""
-    try:
-        study(options)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 def save_examples(figure, options):

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from keras_cnns import load_layers
 from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import subtract_mean
-from keras_cnns.data.detection import scale_objects, size_among_objects
+from keras_cnns.data.boxes import scale_objects, size_among_objects
 from keras_cnns.data.instances import instance_truth as truth_of
 from keras_cnns.data.instances import objects_alone, random_flip_instances, whole_masks
 from keras_cnns.data.segmentation import image_alone

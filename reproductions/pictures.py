@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_cnns.data.detection import objects_and_proposals, truth
+from keras_cnns.data.boxes import objects_and_proposals
+from keras_cnns.data.detection import truth
 from keras_cnns.detection import detect, draw_boxes
 from keras_cnns.files import whole
 from keras_cnns.ops import label_maps

@@ -18,11 +18,12 @@ import keras
 from keras_cnns.classification.vgg import CONFIGURATIONS, FILTERS
 from keras_cnns.detection import window_features
 from keras_cnns.training import SGD, step_decay
-from reproductions import rcnn_voc, regions
+from reproductions import rcnn_voc, region_figures, regions
 from reproductions.hed_trunk import load_hed_trunk
-from reproductions.regions import WAYS, Pipeline, claim, main
+from reproductions.region_figures import WAYS
+from reproductions.regions import Pipeline, claim, main
 
-draw = regions.draw  # for RESULTS.md
+draw = region_figures.draw  # for RESULTS.md
 SIDE, CONTEXT, STAGES, UNITS = 64, 5, 4, 1024  # 16 pixels of context in 227 are 4.5 in 64
 STEPS, PROPOSALS = 300, 300
 

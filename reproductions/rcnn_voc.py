@@ -20,11 +20,18 @@ from keras_cnns.data.windows import warp_window, windows
 from keras_cnns.detection import rcnn, window_features
 from keras_cnns.detection.rcnn import CONTEXT
 from keras_cnns.training import SGD, step_decay
-from reproductions import regions
-from reproductions.regions import REGRESSION, VGG_MEAN, WAYS, Pipeline, ap_claims, main
+from reproductions import region_figures
+from reproductions.region_figures import WAYS
+from reproductions.regions import (
+    REGRESSION,
+    VGG_MEAN,
+    Pipeline,
+    ap_claims,
+    main,
+)
 from reproductions.segmentation import start_from
 
-draw = regions.draw  # for RESULTS.md
+draw = region_figures.draw  # for RESULTS.md
 PAPER = {  # mAP, %, VOC 2007
     "alexnet": dict(zip(WAYS, (54.2, 58.5), strict=True)),
     "vgg16": {WAYS[1]: 66.0},

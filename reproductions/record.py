@@ -196,6 +196,16 @@ def parser_of(script, documentation, out="the record to write"):
     return parser
 
 
+def told(study, options):
+    """Run a study, and return its exit status; what is wrong with its input is told in one sentence."""
+    try:
+        status = study(options)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return status or 0
+
+
 def measured(script, **contents):
     """The record of what is no single training: who made it, from what, on what, and its contents."""
     return {

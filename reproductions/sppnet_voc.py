@@ -26,11 +26,18 @@ from keras_cnns.detection import fully_connected_part, pyramid_features, sppnet_
 from keras_cnns.detection.sppnet import SCALES
 from keras_cnns.export import load_source
 from keras_cnns.training import SGD, step_decay
-from reproductions import regions
-from reproductions.regions import REGRESSION, WAYS, Pipeline, ap_claims, complete, main
+from reproductions import region_figures
+from reproductions.region_figures import WAYS
+from reproductions.regions import (
+    REGRESSION,
+    Pipeline,
+    ap_claims,
+    complete,
+    main,
+)
 from reproductions.segmentation import start_from
 
-draw = regions.draw  # for RESULTS.md
+draw = region_figures.draw  # for RESULTS.md
 PAPER = {SCALES: {WAYS[1]: 59.2}, (688,): {WAYS[1]: 58.0}}  # mAP, %, by the scales
 ALL_SCALES = ",".join(map(str, SCALES))
 BACKGROUND = (0.1, 0.5)

@@ -21,8 +21,9 @@ from keras_cnns.generative import conditional_generator, joint_generator, pair_d
 from keras_cnns.generative.dissection_figures import page, pixels
 from keras_cnns.training import AdversarialModel, Checkpoints, train
 from reproductions.dcgan import scaled
-from reproductions.generators import classifier, measure_all, named, options_of, save_examples, told
+from reproductions.generators import classifier, measure_all, named, options_of, save_examples
 from reproductions.gradients import decided
+from reproductions.record import told
 from reproductions.study import save
 
 SCRIPT, CLASSES = "three_generators_digits", 10

@@ -21,7 +21,7 @@ from matplotlib import pyplot as plt
 from keras_cnns.data import camvid, digit_masks
 from keras_cnns.export import load_source
 from keras_cnns.layers import BedOfNailsUnpooling, MaxPoolingWithIndices, MaxUnpooling, NearestUnpooling
-from reproductions.record import measured, parser_of, publish
+from reproductions.record import measured, parser_of, publish, told
 from reproductions.run import folder_of
 from reproductions.study import save
 
@@ -34,12 +34,7 @@ def main(arguments=None):
     parser.add_argument("run", type=Path, help="the folder of a run on CamVid whose network pools")
     parser.add_argument("--data-dir", type=Path, help="CamVid's folder, or the one that it lies in")
     parser.add_argument("--smoke", action="store_true", help="digits, which need no download; decides nothing")
-    options = parser.parse_args(arguments)
-    try:
-        return measure(options)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return told(measure, parser.parse_args(arguments))
 
 
 def measure(options):

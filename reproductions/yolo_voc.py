@@ -18,7 +18,7 @@ import keras
 from keras_cnns import yolo
 from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import random_exposure, subtract_mean
-from keras_cnns.data.detection import jitter_objects, random_flip_objects
+from keras_cnns.data.boxes import jitter_objects, random_flip_objects
 from keras_cnns.data.segmentation import image_alone
 from keras_cnns.detection import yolo_detector
 from keras_cnns.layers import Preprocessing

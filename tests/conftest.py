@@ -15,6 +15,13 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 
 @pytest.fixture
+def without_values():
+    """What a test builds has variables with a shape and no numbers: to draw these is most of a large network's time."""
+    with keras.StatelessScope(initialize_variables=False):
+        yield
+
+
+@pytest.fixture
 def two_replicas():
     return mirrored(2)
 

@@ -13,7 +13,8 @@ from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_cnns
-from keras_cnns.export import load_source, replacing
+from keras_cnns.export import load_source
+from keras_cnns.files import replacing
 from keras_cnns.layers import Preprocessing
 from tests.detection.small import colour_detector
 from tests.zoo import SMALLEST

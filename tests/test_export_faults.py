@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import keras_cnns
-from keras_cnns.export import replacing
+from keras_cnns.files import replacing
 from tests.test_export import linear, noise
 
 

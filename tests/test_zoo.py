@@ -21,7 +21,7 @@ smallest = [marked(row, row[0], SLOW_BUILDERS) for row in SMALLEST if row[0] not
 families = pytest.mark.parametrize("small", smallest, indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def small(request):
     """One of each family with ten classes at its smallest input, and two images for it."""
     builder, arguments, input_shape = request.param
@@ -42,6 +42,7 @@ def inputs(model, input_shape):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_values")
 @tables
 def test_counts_and_rows_equal_the_paper(variant):
     model = getattr(keras_cnns, variant.builder)(**variant.arguments)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from keras_cnns.data.boxes import random_flip_objects
 from keras_cnns.data.detection import (
     Objects,
     coco_photos,
@@ -24,7 +25,6 @@ from keras_cnns.data.detection import (
     from_tfds,
     keep_objects,
     objects_of,
-    random_flip_objects,
     truth,
 )
 from keras_cnns.data.pipeline import Images

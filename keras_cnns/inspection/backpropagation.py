@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_cnns.inspection.receptive_field import is_image
+from keras_cnns.inspection.calls import is_image
 
 
 def forward(calls, targets, images, rule=None):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from keras_cnns.inspection.calls import is_image, open_calls
 from keras_cnns.inspection.layer_table import layer_table
-from keras_cnns.inspection.receptive_field import is_image, open_calls
 
 LONGEST_BRANCH = 8  # layers; a longer one belongs to the main row, and what goes around it is told where it ends
 ON_ANOTHER = ("bn", "lrn", "dropout")  # told on the layer before, or after, as no block of their own

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.inspection.backpropagation import forward
-from keras_cnns.inspection.receptive_field import open_calls
+from keras_cnns.inspection.calls import open_calls
 from keras_cnns.inspection.saliency import chosen_classes
 from keras_cnns.layers import OriginalDropout
 

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.inspection.backpropagation import forward
+from keras_cnns.inspection.calls import calls_of, find_call
 from keras_cnns.inspection.projection import count_features
-from keras_cnns.inspection.receptive_field import calls_of, find_call
 
 
 def feature_maps(model: keras.Model, layer: keras.layers.Layer | str, images: np.ndarray) -> np.ndarray:

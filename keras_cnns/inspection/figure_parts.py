@@ -7,9 +7,10 @@ from tqdm import tqdm
 
 from keras_cnns.extras import Extra
 from keras_cnns.inspection.backpropagation import forward, with_relu
+from keras_cnns.inspection.calls import calls_of, find_call, open_calls
 from keras_cnns.inspection.feature_maps import strongest_activations
 from keras_cnns.inspection.projection import project_back
-from keras_cnns.inspection.receptive_field import calls_of, find_call, open_calls, receptive_field
+from keras_cnns.inspection.receptive_field import receptive_field
 from keras_cnns.inspection.subject import PIXELS_AT_ONCE
 from keras_cnns.inspection.tiles import resized
 from keras_cnns.layers import OriginalDropout

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_cnns.inspection.backpropagation import forward
-from keras_cnns.inspection.receptive_field import find_call, open_calls
+from keras_cnns.inspection.calls import find_call, open_calls
 
 
 def moved(images, kind, amount):

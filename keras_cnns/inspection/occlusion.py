@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.inspection.backpropagation import forward
-from keras_cnns.inspection.receptive_field import find_call, open_calls
+from keras_cnns.inspection.calls import find_call, open_calls
 
 BATCH = 2**19  # pixels of the network's input at a time
 

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.inspection.backpropagation import gradient, with_relu
-from keras_cnns.inspection.receptive_field import calls_of, find_call
+from keras_cnns.inspection.calls import calls_of, find_call
 from keras_cnns.layers import LocalResponseNormalization, OriginalDropout, PaddedIdentity
 
 TRANSPOSABLE = (

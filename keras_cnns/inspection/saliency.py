@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.inspection.backpropagation import gradient, with_relu
-from keras_cnns.inspection.receptive_field import open_calls
+from keras_cnns.inspection.calls import open_calls
 
 
 def saliency(model: keras.Model, images: np.ndarray, classes: int | Sequence[int] | None = None) -> np.ndarray:

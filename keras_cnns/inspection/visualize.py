@@ -10,8 +10,8 @@ from tqdm import tqdm
 from keras_cnns.arguments import check_choice
 from keras_cnns.export import load_source
 from keras_cnns.inspection import figures
+from keras_cnns.inspection.calls import calls_of, find_call
 from keras_cnns.inspection.figure_parts import convolutions
-from keras_cnns.inspection.receptive_field import calls_of, find_call
 from keras_cnns.inspection.subject import Subject, find_images
 from keras_cnns.inspection.tiles import save, write_page
 

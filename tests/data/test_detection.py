@@ -9,17 +9,16 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_cnns.data import coco_boxes, digit_boxes, joined, tfds_boxes, voc_boxes
-from keras_cnns.data.detection import (
+from keras_cnns.data.boxes import (
     draw_rois,
     jitter_objects,
     objects_and_proposals,
     pad_objects,
     random_flip_objects,
     scale_objects,
-    truth,
-    voc_annotation,
     with_proposals,
 )
+from keras_cnns.data.detection import truth, voc_annotation
 
 WIDTH, HEIGHT = 40, 30
 

@@ -10,7 +10,7 @@ from pycocotools import mask as coco
 from pycocotools.coco import COCO
 
 from keras_cnns.data import coco_instances, digit_instances, tfds_instances
-from keras_cnns.data.detection import pad_objects, scale_objects
+from keras_cnns.data.boxes import pad_objects, scale_objects
 from keras_cnns.data.instances import (
     cell_means,
     decompressed,

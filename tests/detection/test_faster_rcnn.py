@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_cnns.data.detection import pad_objects, size_among_objects
+from keras_cnns.data.boxes import pad_objects, size_among_objects
 from keras_cnns.detection import FasterRCNNTraining, alternating_steps, faster_rcnn
 from keras_cnns.detection.faster_rcnn_training import ground_truth, trunk
 

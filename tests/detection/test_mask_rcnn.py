@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_cnns import mask_rcnn, resnet18
-from keras_cnns.data.detection import digit_boxes, size_among_objects
+from keras_cnns.data.boxes import size_among_objects
+from keras_cnns.data.detection import digit_boxes
 from keras_cnns.detection import MaskRCNNTraining
 from keras_cnns.weights import load_layers
 

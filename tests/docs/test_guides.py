@@ -1,4 +1,4 @@
-"""The guides' code runs, on photographs that scikit-learn brings and without a download."""
+"""The code of README and the guides runs, on photographs that scikit-learn brings and without a download."""
 
 import base64
 import json
@@ -13,10 +13,13 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from keras_cnns.__main__ import command_line
 from reproductions.run import parse
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [DOCS / "index.md", *sorted((DOCS / "guides").glob("*.md"))]
+README = DOCS.parent / "README.md"
+PAGES = [README, DOCS / "index.md", *sorted((DOCS / "guides").glob("*.md"))]
+STUDY = (DOCS.parent / "reproductions/study.py").read_text() + (DOCS.parent / "reproductions/record.py").read_text()
 UNTRAINED = {'weights="imagenet"': "weights=None", 'weights="IMAGENET1K_V1"': "weights=None"}  # no download
 SMALLER = {
     "224": "64",
@@ -101,13 +104,45 @@ def test_tensorboard(photos):
     assert "epoch_loss" in left["events"].Tags()["tensors"]
 
 
+@pytest.mark.slow
+def test_readme(photos, capsys):
+    left = run(README)
+    assert left["answer"]["labels"].shape == (1, 5) and set(left["answer"]["labels"][0].numpy().astype(str)) < set(
+        left["labels"]
+    )
+
+
 def test_commands_of_scripts_are_understood():
-    """Every `python -m reproductions.NAME FLAGS` of the guides names a script and flags that it has."""
+    """Every `python -m reproductions.NAME FLAGS` names a script and flags that it has."""
     found = 0
     for page in PAGES:
-        text = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
-        for name, flags in re.findall(r"python -m reproductions\.(\w+)([^\n#`]*)", text):
+        for name, flags in re.findall(r"python -m reproductions\.(\w+)([^\n#`]*)", commands(page)):
             found += 1
             module = import_module(f"reproductions.{name}")
-            parse(module.recipe, name, shlex.split(flags))
-    assert found >= 5
+            if hasattr(module, "recipe"):
+                parse(module.recipe, name, shlex.split(flags))
+            else:  # a study, or a script that trains nothing
+                known = re.findall(r"--[a-z-]+", Path(module.__file__).read_text() + STUDY)
+                assert set(re.findall(r"--[a-z-]+", flags)) <= set(known), (name, flags)
+    assert found >= 40
+
+
+def test_commands_of_the_library_are_understood():
+    found = 0
+    for page in PAGES:
+        for words in re.findall(r"(?:^keras-cnns|python -m keras_cnns) ([^\n#;|]+)", commands(page), re.MULTILINE):
+            found += 1
+            command_line("keras-cnns").parse_args(shlex.split(words))
+    assert found >= 15
+
+
+def commands(page):
+    return "\n".join(blocks(page, "sh")).replace("\\\n", " ")
+
+
+def test_readmes_claims_are_those_of_the_records():
+    """The last column of its table of networks names every claim that a committed record is about, and no other."""
+    rows = re.findall(r"^\|.*\| ([A-Z0-9 ]*) ?\|$", README.read_text(), re.MULTILINE)
+    told = {id for row in rows for id in row.split()}
+    records = [json.loads(file.read_text()) for file in (DOCS.parent / "reproductions/results").glob("*.json")]
+    assert told == {claim["id"] for record in records for claim in record.get("claims", ())} - {None}

@@ -76,12 +76,14 @@ def test_residual_blocks_are_folded():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_values")
 def test_a_network_deeper_than_pythons_stack():
     figure = diagram(keras_cnns.resnet_cifar(302))
     assert "×50" in words(figure)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_values")
 def test_imagenet_networks():
     """Folded numbers from Table 1 of both papers: 3, 8, 36, 3 bottlenecks; 6, 12, 64, 48 dense layers."""
     expected = {

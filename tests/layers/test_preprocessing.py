@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_cnns.classification.alexnet import preprocessing as alexnet_preprocessing
 from keras_cnns.classification.resnet_cifar import preprocessing as cifar_preprocessing
-from keras_cnns.data.detection import scale_objects
+from keras_cnns.data.boxes import scale_objects
 from keras_cnns.layers import Preprocessing
 
 

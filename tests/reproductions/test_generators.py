@@ -9,7 +9,8 @@ import pytest
 from reproductions import gan_dissection_fashion_mnist as dissection
 from reproductions import gan_inversion_fashion_mnist as inversion
 from reproductions import three_generators_digits as three
-from reproductions.generators import measure_all, options_of, told
+from reproductions.generators import measure_all, options_of
+from reproductions.record import told
 
 
 def verdicts(rows):

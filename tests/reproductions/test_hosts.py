@@ -136,8 +136,8 @@ def test_two_workers_equal_one_process_of_the_same_batch(tmp_path):
 
 @pytest.mark.slow
 def test_killed_and_preempted_and_started_again_equals_undisturbed(tmp_path):
-    """Batch statistics of each worker, dropout, augmentation; 100 steps, so that SIGTERM finds it training."""
-    command = ("tests.reproductions.small_recipe", "--steps", 100, "--checkpoint-steps", 4, "--resume", "--out")
+    """Batch statistics of each worker, dropout, augmentation; 60 steps, so that SIGTERM finds it training."""
+    command = ("tests.reproductions.small_recipe", "--steps", 60, "--checkpoint-steps", 4, "--resume", "--out")
     statuses, outputs = run(*command, tmp_path / "whole")
     assert statuses == [0, 0], outputs
     assert "test error" in outputs[0] and "test error" not in outputs[1]  # the chief alone tells
@@ -151,23 +151,23 @@ def test_killed_and_preempted_and_started_again_equals_undisturbed(tmp_path):
     assert "error: another worker of the cluster has ended; started again on all with --resume" in outputs[0]
 
     with started(*command, out) as processes:
-        wait_for(20, out, processes)
+        wait_for(16, out, processes)
         processes[1].send_signal(signal.SIGTERM)  # not the chief
         statuses, outputs = end(processes)
     assert statuses == [143, 143], outputs
     assert "SIGTERM: stopped after step" in outputs[0] and "Traceback" not in "".join(outputs)
     steps = [int(file.stem.removeprefix("step-")) for file in (out / "checkpoints").glob("*.index")]
     assert f"stopped after step {max(steps)}; its checkpoint is in" in outputs[0]
-    assert max(steps) < 100
+    assert max(steps) < 60
 
     statuses, outputs = run(*command, out)
     assert statuses == [0, 0], outputs
-    whole, resumed = final_state(tmp_path / "whole", 100), final_state(out, 100)
+    whole, resumed = final_state(tmp_path / "whole", 60), final_state(out, 60)
     assert whole.keys() == resumed.keys() and len(whole) > 20
     for name, value in whole.items():
         np.testing.assert_array_equal(value, resumed[name], err_msg=name)
     assert epochs(tmp_path / "whole") == epochs(out)
-    assert [row["step"] for row in epochs(out)] == [*range(15, 100, 15), 100]
+    assert [row["step"] for row in epochs(out)] == [15, 30, 45, 60]
     assert (out / "saved_model" / "saved_model.pb").exists()
 
 

@@ -10,8 +10,9 @@ from PIL import Image
 from keras_cnns.detection import window_features
 from keras_cnns.layers import SpatialPyramidPooling
 from keras_cnns.training import SGD
-from reproductions import rcnn_bccd, rcnn_voc, regions, sppnet_voc
-from reproductions.regions import WAYS, Pipeline
+from reproductions import rcnn_bccd, rcnn_voc, region_figures, regions, sppnet_voc
+from reproductions.region_figures import WAYS
+from reproductions.regions import Pipeline
 
 OBJECT = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
 
@@ -203,6 +204,6 @@ def test_curves_are_thinned_out_without_their_ends():
     boxes = np.column_stack([np.arange(300) * 20, np.zeros(300), np.arange(300) * 20 + 10, np.full(300, 10)])
     found = {"boxes": boxes, "scores": random.uniform(size=300), "labels": np.zeros(300, "int32")}
     truths = [{"boxes": boxes[:200], "labels": np.zeros(200, "int32"), "difficult": np.zeros(200, bool)}]
-    curve = regions.curves({"way": [found]}, truths, ["cell"])["way"]["cell"]
+    curve = region_figures.curves({"way": [found]}, truths, ["cell"])["way"]["cell"]
     assert len(curve["recall"]) <= 101 and curve["recall"][-1] == 1 and curve["recall"] == sorted(curve["recall"])
     assert curve["precision"][-1] == pytest.approx(2 / 3, abs=0.02)
