@@ -202,7 +202,9 @@ plt.show()
 # %% [markdown]
 # ## Any size (S1)
 #
-# The network was trained on single digits of 32x32 and has no dense layer, so it takes the whole sheet.
+# The network was trained on single digits of 32x32 and has no dense layer, so it takes the whole sheet. That it takes
+# it does not mean that it knows it: it has never seen paper between two digits, nor a digit without a black edge of its
+# own, and there it may invent ink. A network for sheets has to be trained on sheets.
 
 # %%
 (label_map,) = segment(network, [sheet], layers.Preprocessing(None, mean=mean, scale=1 / 64))

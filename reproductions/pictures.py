@@ -1,6 +1,9 @@
 """The pictures of a run."""
 
+import os
+
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 from PIL import Image
@@ -13,8 +16,8 @@ from keras_cnns.ops import label_maps
 from keras_cnns.segmentation.palette import palette
 from keras_cnns.self_supervised import colorize
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+if "MPLBACKEND" not in os.environ:  # which a notebook sets, to show what is drawn
+    matplotlib.use("Agg")
 
 
 def draw_curves(record, path):

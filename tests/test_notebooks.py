@@ -1,13 +1,17 @@
 """Notebooks are text that explains, imports, plots and ends with an exercise; in a short form each of them runs."""
 
 import ast
+import importlib
 import re
 import runpy
 from pathlib import Path
 
 import keras
+import matplotlib
 import pytest
 from matplotlib import pyplot as plt
+
+from reproductions import pictures
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]_*.py"))
@@ -78,6 +82,16 @@ def test_faults_are_found():
 def test_no_outputs_are_kept():
     ignored = (FOLDER.parent / ".gitignore").read_text().split("\n")
     assert "notebooks/*.ipynb" in ignored
+
+
+def test_the_scripts_pictures_leave_a_notebook_its_backend(monkeypatch):
+    plt.switch_backend("svg")  # in the place of Jupyter's
+    monkeypatch.setenv("MPLBACKEND", "svg")
+    importlib.reload(pictures)
+    assert matplotlib.get_backend() == "svg"
+    monkeypatch.delenv("MPLBACKEND")
+    importlib.reload(pictures)
+    assert matplotlib.get_backend().lower() == "agg"
 
 
 @pytest.mark.slow
