@@ -187,9 +187,9 @@ seen, _ = next(iter(train.batches(1)))
 figure, grid = plt.subplots(1, 4, figsize=(12, 3.4), layout="constrained")
 shown = np.concatenate([seen.numpy(), images[:3].numpy()])
 for axes, image, found, kind in zip(grid, shown, found_in(shown), ["training", *["unseen"] * 3], strict=True):
-    sure = found["scores"] > 0.2
-    text = [f"{label} {score:.1f}" for label, score in zip(found["labels"], found["scores"], strict=True)]
-    draw(axes, image, f"{kind}: scores over 0.2", found["boxes"][sure], RED, np.array(text)[sure])
+    best = np.argsort(-found["scores"])[:4]
+    text = [f"{label} {score:.2f}" for label, score in zip(found["labels"], found["scores"], strict=True)]
+    draw(axes, image, f"{kind}: the best four boxes", found["boxes"][best], RED, np.array(text)[best])
 plt.show()
 
 # %%
