@@ -55,6 +55,9 @@ def confusion_scores(confusion: np.ndarray, labels: Sequence[str] | None = None)
 
     Classes that no pixel has are left out of the mean accuracy; those that were not predicted either, of the mean IU
     and of the single ones, as in the authors' release.
+
+    Raises:
+        ValueError: no pixel has a label.
     """
     confusion = np.asarray(confusion, "float64")
     right, true, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)

@@ -100,6 +100,8 @@ def decode_boxes(
 
     deltas, proposals: `(..., 4)`, broadcast against each other: for boxes of each class `(N, classes, 4)` and
         `(N, 1, 4)`. A side may come out infinite; `clip_boxes` brings that to the image's.
+
+    Source: R-CNN, appendix C.
     """
     deltas = tf.cast(deltas, tf.float32) * tf.constant(deviations, tf.float32) + tf.constant(means, tf.float32)
     dx, dy, dw, dh = tf.unstack(deltas, num=4, axis=-1)

@@ -23,6 +23,8 @@ def non_max_suppression(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: floa
 
     Raises:
         ValueError: a threshold outside [0, 1].
+
+    Source: R-CNN (Girshick et al., CVPR 2014), section 2.2: greedy, by score.
     """
     boxes, ranks, order = by_rank(boxes, scores)
     kept = tf.raw_ops.NonMaxSuppressionV3(
