@@ -19,6 +19,7 @@ def without_values():
     """What a test builds has variables with a shape and no numbers: to draw these is most of a large network's time."""
     with keras.StatelessScope(initialize_variables=False):
         yield
+    keras.backend.clear_session(free_memory=False)  # else Keras keeps them, and gives all of them numbers later
 
 
 @pytest.fixture

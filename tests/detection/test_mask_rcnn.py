@@ -55,19 +55,6 @@ def test_every_weight_learns(neck, choice, pages):
 
 
 @pytest.mark.slow
-def test_it_learns_a_page_by_heart(pages):
-    """Boxes and masks of what it was shown."""
-    images, objects, masks = (each[:1] for each in pages)
-    keras.utils.set_random_seed(0)
-    training = MaskRCNNTraining(mask_rcnn(**TINY), rois=32, before=200, after=100)
-    training.compile(keras.optimizers.Adam(1e-3))
-    first = training.train_on_batch(images, (objects, masks), return_dict=True)
-    for _ in range(25):
-        last = training.train_on_batch(images, (objects, masks), return_dict=True)
-    assert last["loss"] < 0.7 * first["loss"] and last["mask_loss"] < 0.6
-
-
-@pytest.mark.slow
 def test_what_is_found_lies_in_its_image(pages):
     """Of a page in a larger batch; what is behind the number found is zeros."""
     model = mask_rcnn(**TINY)
