@@ -74,6 +74,7 @@ def test_the_five_stand_side_by_side_in_the_report(tmp_path):
         "runs": [each | {"seconds": 60} for each in runs(random=[30.0], simclr=[52.0, 52.5, 52.3])],
         "claims": [],
     }
+    report.draw(tmp_path / "study.json", record)
     text = report.experiment(tmp_path / "study.json", record, tmp_path)
     assert "| SimCLR | 100 | 64 | 2 | 52.00 | 52.27 (52.00, 52.50, 52.30) |  |" in text
     assert (tmp_path / "study.png").stat().st_size > 0 and "images/s" not in text
