@@ -58,6 +58,7 @@ FILES = (  # arguments that are paths
 
 
 def main(arguments=None):
+    """Run a command, of these arguments or the process's own, and return its exit status."""
     called = Path(sys.argv[0]).name
     options = command_line(called if called == "keras-cnns" else "python -m keras_cnns").parse_args(arguments)
     try:
@@ -88,6 +89,7 @@ def sentence(error):
 
 
 def command_line(prog):
+    """The parser of all commands."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog, description=keras_cnns.__doc__, epilog=EPILOG, formatter_class=raw)
     parser.add_argument("--version", action="version", version=f"keras_cnns {keras_cnns.__version__}")
@@ -182,6 +184,7 @@ def command_line(prog):
 
 
 def completion(options):
+    """Print the script of a shell."""
     parser = command_line("keras-cnns")
     for command in parser._subparsers._group_actions[0].choices.values():  # argparse has no other way to them
         for argument in command._actions:

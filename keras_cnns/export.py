@@ -86,6 +86,7 @@ def export(
 
     Raises:
         FileExistsError: something is at `path` already, or with `force` something that is no export.
+        OSError: it could not be written; what was at `path` stays.
         ValueError: a network that does none of this or is not functional, weights of more than 2 GB, preprocessing or
             labels that do not fit, ONNX of a network that does not classify, or an ONNX file whose probabilities differ
             by more than 1e-4 of the highest from the SavedModel's.

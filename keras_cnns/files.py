@@ -34,7 +34,12 @@ def whole(path):
 
 @contextlib.contextmanager
 def replacing(path, force):
-    """A path to write to, moved to `path` once it is complete; what was there stays until then, and on failure."""
+    """A path to write to, moved to `path` once it is complete; what was there stays until then, and on failure.
+
+    Raises:
+        FileExistsError: something is there and `force` is not given, or something that is no export.
+        OSError: it could not be written, in one sentence that says why.
+    """
     path = Path(path).resolve()
     beside = path.with_name(f".{path.name}.part")  # of one name, so that what a killed process left is found again
     if (beside / "old").exists() and not path.exists():  # killed between the two moves

@@ -24,7 +24,7 @@ def alexnet(
             (60,965,224 parameters); False joins the towers (62,378,344).
 
     Raises:
-        ValueError: an input too small, or no class.
+        ValueError: an input too small, no class, or a `two_towers` that is neither True nor False.
 
     Source: sections 3.5 (layers), 3.3 (response normalisation), 4.2 (dropout), 5 (initialisation).
     """
@@ -70,6 +70,7 @@ def preprocessing(mean=(123.68, 116.779, 103.939), size=227):
     """Return section 2's preprocessing: the shorter side brought to 256, the centre `size` cut out, minus the mean.
 
     The paper's mean is one a pixel of its training set and comes from there; the default is ImageNet's RGB mean.
+    Errors: as in `Preprocessing`, such as a `size` above 256.
     """
     return Preprocessing(size, shorter_side=256, mean=mean)
 

@@ -44,8 +44,8 @@ def convolutionalize(model: keras.Model) -> keras.Model:
     The weights are copied; layers keep their names.
 
     Raises:
-        ValueError: no model; one that takes no single image of fixed height and width, has no dense layer, or has a
-            layer that is not known to do the same at every position.
+        ValueError: no model; one that takes no single image of fixed height and width, has no dense layer, ends in
+            flattened maps, or has a layer that is not known to do the same at every position.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"model is a {type(model).__name__}; it must be a Keras model.")

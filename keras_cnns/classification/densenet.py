@@ -100,8 +100,8 @@ def densenet_cifar(
         classes: number of classes.
 
     Raises:
-        ValueError: a depth, rate, compression or number of filters that makes no network, an input too small, or no
-            class.
+        ValueError: a depth, rate, compression or number of filters that makes no network, a `bottleneck` that is
+            neither True nor False, an input too small, or no class.
 
     Source: section 3 (layers, growth rate, bottlenecks, compression, "implementation details"), 4.2 (dropout).
     """
@@ -138,7 +138,7 @@ def preprocessing(mean=(123.68, 116.779, 103.939), deviation=(58.393, 57.12, 57.
     """Return section 4.2's preprocessing: centre `size` of a shorter side of 256, normalised by the channels.
 
     The training set's means and standard deviations come from there; the defaults are ImageNet's. The 32 pixels of
-    CIFAR are taken whole.
+    CIFAR are taken whole. Errors: as in `Preprocessing`, such as a `size` above 256.
     """
     scale = [1 / float(each) for each in deviation]
     return Preprocessing(size, shorter_side=256 if size > 32 else None, mean=mean, scale=scale)

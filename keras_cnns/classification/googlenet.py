@@ -44,7 +44,7 @@ def googlenet(
             the trained weights with `layer.set_weights(trained.get_layer(layer.name).get_weights())`.
 
     Raises:
-        ValueError: an input too small, or no class.
+        ValueError: an input too small, no class, or `auxiliary_heads` that are neither True nor False.
 
     Source: Table 1 (layers), section 5 (auxiliary heads, dropout).
     """
@@ -79,7 +79,7 @@ def googlenet(
 
 def preprocessing(mean=(123.68, 116.779, 103.939), size=224):
     """Return section 7's single crop: the shorter side brought to 256, the centre `size` cut out, the training set's
-    mean RGB colour subtracted; by default ImageNet's.
+    mean RGB colour subtracted; by default ImageNet's. Errors: as in `Preprocessing`, such as a `size` above 256.
     """
     return Preprocessing(size, shorter_side=256, mean=mean)
 

@@ -28,11 +28,15 @@ def resnet_cifar(
         shortcut: "A", the identity with zero channels where the width grows (the paper's), or "B", a 1x1 projection
             there.
         residual: False gives the plain network of the same layers.
-        input_shape: (height, width, channels) with the training set's mean subtracted; None for any height or width.
+        input_shape: (height, width, channels) with the training set's mean subtracted; at least 4 pixels a side; None
+            for any height or width.
         classes: number of classes.
 
     Raises:
-        ValueError: a depth that is not 6n + 2, an unknown shortcut, an input below 4 pixels, or no class.
+        ValueError: a depth that is not 6n + 2, an unknown shortcut, a `residual` that is neither True nor False, an
+            input below 4 pixels, or no class.
+
+    Source: sections 4.2 (layers, option A), 3.3 (option B), 3.4 (batch normalisation right after each convolution).
     """
     if not isinstance(depth, int) or depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth is {depth!r}; it must be 6n + 2 with n of at least 1: 8, 14, 20, 26, 32, ...")
@@ -66,7 +70,8 @@ def resnet_cifar(
 def preprocessing(mean):
     """Return section 4.2's preprocessing: the training set's mean image subtracted, one number a pixel and channel.
 
-    Images of another size are scaled to the mean's, which the middle is cut from.
+    mean: `(height, width, channels)`. Images of another size are scaled to its, which the middle is cut from.
+    Errors: as in `Preprocessing`.
     """
     return Preprocessing(mean.shape[:2], shorter_side=max(mean.shape[:2]), mean=mean)
 

@@ -61,27 +61,28 @@ def vgg(
 
 
 def vgg11(input_shape: Shape = (224, 224, 3), classes: int = 1000, name: str = "vgg11") -> keras.Model:
-    """Return `vgg` in configuration A: logits `(batch, classes)`; 132,863,336 parameters."""
+    """Return `vgg` in configuration A, 132,863,336 parameters; all else as in `vgg`."""
     return vgg("A", input_shape, classes, name)
 
 
 def vgg13(input_shape: Shape = (224, 224, 3), classes: int = 1000, name: str = "vgg13") -> keras.Model:
-    """Return `vgg` in configuration B: logits `(batch, classes)`; 133,047,848 parameters."""
+    """Return `vgg` in configuration B, 133,047,848 parameters; all else as in `vgg`."""
     return vgg("B", input_shape, classes, name)
 
 
 def vgg16(input_shape: Shape = (224, 224, 3), classes: int = 1000, name: str = "vgg16") -> keras.Model:
-    """Return `vgg` in configuration D: logits `(batch, classes)`; 138,357,544 parameters."""
+    """Return `vgg` in configuration D, 138,357,544 parameters; all else as in `vgg`."""
     return vgg("D", input_shape, classes, name)
 
 
 def vgg19(input_shape: Shape = (224, 224, 3), classes: int = 1000, name: str = "vgg19") -> keras.Model:
-    """Return `vgg` in configuration E: logits `(batch, classes)`; 143,667,240 parameters."""
+    """Return `vgg` in configuration E, 143,667,240 parameters; all else as in `vgg`."""
     return vgg("E", input_shape, classes, name)
 
 
 def preprocessing(mean=(123.68, 116.779, 103.939), size=224):
     """Return a single view for sections 2.1 and 3.2: the shorter side brought to 256, the centre `size` cut out, the
     training set's mean RGB colour subtracted; by default ImageNet's. The paper tests on the whole image instead.
+    Errors: as in `Preprocessing`, such as a `size` above 256.
     """
     return Preprocessing(size, shorter_side=256, mean=mean)

@@ -69,6 +69,7 @@ def preprocessing(mean=(123.68, 116.779, 103.939), size=224):
     """Return section 3's preprocessing: the centre `size` of a shorter side of 256, the mean subtracted.
 
     The paper's mean is one a pixel of its training set and comes from there; the default is ImageNet's RGB mean.
+    Errors: as in `Preprocessing`, such as a `size` above 256.
     """
     return Preprocessing(size, shorter_side=256, mean=mean)
 

@@ -177,6 +177,7 @@ def centre_crop(side):
 
 
 def to_uint8(images):
+    """Rounded, and cut to 0..255."""
     return tf.cast(tf.clip_by_value(tf.round(images), 0, 255), tf.uint8)
 
 

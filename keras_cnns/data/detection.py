@@ -48,7 +48,8 @@ def voc_boxes(
         labels: names of the classes; by default those that the training list's files have, in alphabetical order.
 
     Raises:
-        ValueError: no such list, no image in it that can be used, or, with `strict`, anything that would be left out.
+        ValueError: another split, no such list, no image in it that can be used, or, with `strict`, anything that would
+            be left out.
     """
     check_choice("split", split, ("train", "test"))
     folder, faults, parsed = Path(folder), [], {}
@@ -76,6 +77,7 @@ def voc_boxes(
 
 
 def voc_list(folder, name):
+    """The names in a list of VOC's detection images, or `ValueError` if there is no such list."""
     file = folder / f"ImageSets/Main/{name}.txt"
     if not file.is_file():
         raise ValueError(f"{file} does not exist; it must list the images, one a line.")
@@ -296,7 +298,10 @@ def joined(first: Images, second: Images) -> Images:
 
 
 def digit_boxes(split: str, side: int = 3) -> Images:
-    """Return pages of `side` x `side` digits that need no download as `Images` with objects: the boxes of their ink."""
+    """Return pages of `side` x `side` digits that need no download as `Images` with objects: the boxes of their ink.
+
+    A page has 32 * `side` pixels a side. Arguments and errors: as in `digits`.
+    """
     images = digits(split, channels=3)
     pixels, numbers = images.arrays
     pages = len(numbers) // side**2

@@ -110,7 +110,10 @@ def compressed(mask):
 
 
 def digit_instances(split: str, side: int = 3) -> Images:
-    """Return the pages of `digit_boxes` as `Images` with objects and masks: a digit's ink, 64 of 255 or more."""
+    """Return the pages of `digit_boxes` as `Images` with objects and masks: a digit's ink, 64 of 255 or more.
+
+    Arguments and errors: as there.
+    """
     images = digit_boxes(split, side)
     pages, rows = images.arrays
     counts = np.empty(rows.shape[:2], object)

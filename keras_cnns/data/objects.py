@@ -21,6 +21,9 @@ def voc_objects(folder, split, strict=False):
     A mask is `(height, width, 2)`: the labels of the whole image, and 1 where this object is. `split`, `folder`: as in
     `voc_masks`, whose images and masks these are; what cannot be read, or is of another size or with another label than
     it may be, is left out and named.
+
+    Raises:
+        ValueError: another split, no such images, or with `strict` anything that would be left out.
     """
     check_choice("split", split, ("train", "test"))
     root = voc_folder(folder)

@@ -101,14 +101,14 @@ class Images:
         return self._copy(_each=(), _transforms=(), _task=None, labels=self._task[1] if self._task else self.labels)
 
     def take(self, count):
-        """The first `count` images alone; only of images held in memory."""
+        """The first `count` images alone; `ValueError` unless the images are held in memory."""
         if self.arrays is None:
             raise ValueError(f"{self.name} is streamed; only images held in memory can be cut to the first {count}.")
         arrays = tf.nest.map_structure(lambda each: each[:count], self.arrays)
         return self._copy(size=min(count, self.size), arrays=arrays)
 
     def repeated(self, times):
-        """The same images so many times as one epoch; only of images held in memory."""
+        """The same images so many times as one epoch; `ValueError` unless the images are held in memory."""
         if self.arrays is None:
             raise ValueError(f"{self.name} is streamed; only images held in memory can be repeated.")
         arrays = tf.nest.map_structure(lambda each: np.concatenate([each] * times), self.arrays)
@@ -222,7 +222,11 @@ class Images:
             tqdm.write(f"left out: {name} {fault} ({len(self.corrupt)} so far)", file=sys.stderr)
 
     def in_memory(self):
-        """The same images, decoded once and held as arrays; they must all have one size."""
+        """The same images, decoded once and held as arrays; they must all have one size.
+
+        Raises:
+            ValueError: none of them can be used, or with `strict` one cannot.
+        """
         loaded = list(self._decoded(self.records(), 0, 0).batch(1024))
         if not loaded:
             raise ValueError(f"{self.name} has no image that can be used; {len(self.corrupt)} were left out.")
@@ -271,7 +275,8 @@ def decode_and_cut(encoded, channels, dct, cut, key):
 
 
 def statistics(images: Images, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray]:
-    """The mean image `(height, width, channels)` and the covariance `(channels, channels)` of its pixels."""
+    """Return the mean of images of one size `(height, width, channels)`, and the covariance of their pixels
+    `(channels, channels)`, both float32."""
     total, outer, count = 0.0, 0.0, 0
     with tqdm(total=len(images), desc="mean and covariance", unit=" images", disable=len(images) < 10_000) as bar:
         for batch, _ in images.batches(batch_size):

@@ -66,7 +66,7 @@ def permutation_set(count, tiles=9, seed=0):
 
 
 def jigsaw_puzzles(permutations, tile=64, colour_shift=2):
-    """Return the task of section 3: images cut into tiles, permuted, and the number of the permutation as the label.
+    """Return the task of jigsaw puzzles: images cut into tiles, permuted, and which permutation it was as the label.
 
     `(batch, side, side, channels)` to `(batch, tiles, tile, tile, channels)` in float32. An image is divided into equal
     cells; each tile is cut at random out of its cell, so that edges do not go on from one tile to the next; each colour
@@ -80,6 +80,8 @@ def jigsaw_puzzles(permutations, tile=64, colour_shift=2):
 
     Raises:
         ValueError: permutations of a number of tiles that is no square, or images whose cells are smaller than a tile.
+
+    Source: Noroozi & Favaro, 2016, section 3.
     """
     permutations = np.int32(permutations)
     count = permutations.shape[1]

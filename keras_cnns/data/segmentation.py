@@ -32,7 +32,10 @@ VOC_LABELS = (
 
 
 def camvid(folder: str | Path, split: str, strict: bool = False) -> Images:
-    """Return CamVid with SegNet's 11 classes as `Images` with masks; 11 in its masks is void. See `mask_folders`."""
+    """Return CamVid with SegNet's 11 classes as `Images` with masks; 11 in its masks is void.
+
+    Arguments and errors: as in `mask_folders`.
+    """
     return mask_folders(folder, split, CAMVID_LABELS, void=len(CAMVID_LABELS), strict=strict)
 
 
@@ -49,8 +52,8 @@ def mask_folders(
     void: the label of pixels that have none; 255 in what is returned.
 
     Raises:
-        ValueError: no such folders, no image with its mask in them, no names; with `strict` an image or mask that would
-            be left out.
+        ValueError: another split, no such folders, no image with its mask in them, no names or more than 255; with
+            `strict` an image or mask that would be left out.
     """
     check_choice("split", split, ("train", "test"))
     folder = Path(folder)
@@ -136,6 +139,7 @@ def voc_folder(folder):
 
 
 def voc_list(root, name):
+    """The names in a list of VOC's segmentation images, or `ValueError` if there is no such list."""
     file = root / f"ImageSets/Segmentation/{name}.txt"
     if not file.is_file():
         raise ValueError(f"{file} does not exist; it must list the images, one a line.")
@@ -214,7 +218,7 @@ def labels_of(path):
 
 def digit_masks(split: str) -> Images:
     """Return the digits that need no download as `Images` with masks: the ink is of the digit's class, the paper of
-    class 0 and the grey between is void."""
+    class 0 and the grey between is void. Errors: as in `digits`."""
     images = digits(split, channels=3)
     pixels, numbers = images.arrays
     ink = pixels[..., 0]

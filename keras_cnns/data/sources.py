@@ -39,7 +39,7 @@ def tfds_images(
 
     Raises:
         ValueError: no such data set or split, one without images and labels, or one that can be neither found nor
-            downloaded.
+            downloaded; of small images of one size none that can be decoded, or with `strict` one that cannot.
     """
     builder = prepared(name, data_dir)
     splits = builder.info.splits
@@ -105,8 +105,9 @@ def folder_images(folder: str | Path, split: str, strict: bool = False) -> Image
     folder, in alphabetical order. Hidden files and folders are passed over.
 
     Raises:
-        ValueError: the folder does not exist, or has no class folders; a class has no training images; a test folder
-            has a class that the training folder has not.
+        ValueError: another split; the folder does not exist, has no class folders, or a train folder and none for the
+            test; a class has no training images; there are no test images, or a class that the training folder has
+            not.
     """
     check_choice("split", split, ("train", "test"))
     folder = Path(folder)
@@ -166,6 +167,9 @@ def digits(split: str, channels: int = 1) -> Images:
 
     28x28, padded with black to 32x32; 4,000 for the training and 1,000 for the test, as many of each class, always the
     same ones. channels: 1, or 3 for the same grey in each.
+
+    Raises:
+        ValueError: another split.
     """
     check_choice("split", split, ("train", "test"))
     pixels, labels = mnist()

@@ -45,7 +45,7 @@ def detect(
     Raises:
         ValueError: a single image in place of a list, a file that is no image, an array of another kind, proposals of
             another number of images or of another shape, proposals or a threshold for a detector that has its own,
-            preprocessing that cuts or gives another size, a network of another kind.
+            an `iou_threshold` outside [0, 1], preprocessing that cuts or gives another size, a network of another kind.
     """
     of_boxes = check_detector(model)
     size = tuple(model.inputs[0].shape[1:3])

@@ -88,6 +88,9 @@ def faster_rcnn_detector(
         deviations: of the deltas that it was trained on, four; by default those of `FasterRCNNTraining`.
         iou_threshold: of the suppression within each class, Fast R-CNN's.
         score_threshold, most: below which there is no box, and boxes of an image at most, both the release's.
+
+    Raises:
+        ValueError: a threshold outside [0, 1].
     """
     logits, deltas, proposals, *_ = model.outputs
     deltas = unnormalised(deltas, (0, 0, 0, 0), deviations)

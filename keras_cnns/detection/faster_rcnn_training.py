@@ -19,6 +19,9 @@ from keras_cnns.ops.targets import sample_rois
 class FasterRCNNTraining(keras.Model):
     """A network of `faster_rcnn` with its own `train_step`: one of (images, objects), the losses among its metrics.
 
+    Images are `(batch, height, width, channels)`, objects float32 `(batch, most, 6)` as `keras_cnns.data.voc_boxes` has
+    them, in pixels, with the size of the image in a last row (`size_among_objects`).
+
     Both parts together are the approximate joint training: proposals are taken for constants. One part alone is a step
     of the alternating training, `alternating_steps`.
 

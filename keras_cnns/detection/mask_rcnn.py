@@ -63,7 +63,7 @@ def mask_rcnn(
         stride_in: as in `resnet50`.
 
     Raises:
-        ValueError: an unknown neck, trunk, operation or activation, an input too small, or no class.
+        ValueError: an unknown neck, trunk, operation, activation or stride_in, an input too small, or no class.
 
     Source: sections 3 and 3.1, Fig. 4; FPN, sections 3 and 4.
     """

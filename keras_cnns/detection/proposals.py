@@ -37,8 +37,8 @@ def compute_proposals(
     images: paths. mode, seed: as in `selective_search`. processes: as many as there are cores by default.
 
     Raises:
-        ValueError: there are no images; with `strict` an image that would be left out.
-        OSError: `folder` cannot be written to.
+        ValueError: an unknown mode, no images, or no process; with `strict` an image that would be left out.
+        OSError: `folder` cannot be written to, or a process was ended from outside.
     """
     check_choice("mode", mode, tuple(MODES))
     images = sorted({str(path) for path in images})
@@ -67,6 +67,7 @@ def read_proposals(image: str | Path, folder: str | Path, mode: str = "fast", se
 
     Raises:
         ValueError: there are none; the image may have changed since.
+        OSError: the image cannot be read.
     """
     file = kept(image, Path(image).read_bytes(), folder, mode, seed)
     if not file.exists():

@@ -61,6 +61,9 @@ def window_features(network: keras.Model, context: int = CONTEXT, names: Sequenc
     float32, one for each of the layers `names`.
 
     network: of square windows, such as `rcnn`. context: as in `warp_boxes`.
+
+    Raises:
+        ValueError: no such layer; when the function is called, a context that leaves nothing of the window.
     """
     part = keras.Model(network.inputs, [network.get_layer(each).output for each in names])
     size = network.input_shape[1]
@@ -91,6 +94,9 @@ def svm_detections(
         iou_threshold: a box of a class is dropped if a better one overlaps it by more: section 2.2 learns it, 0.3.
         most: boxes of a class that are kept. (R-CNN's code takes the best before the suppression, by a threshold that
             moves until 100 boxes of a class are left in the mean of an image.)
+
+    Raises:
+        ValueError: a threshold outside [0, 1].
     """
     boxes = clip_boxes(boxes, size).numpy()
     found = []

@@ -56,7 +56,10 @@ def sliding_window(
 
 
 def dense(model, offset_pooling=True):
-    """Return what `sliding_window` slides: (the network as convolutions, its window's (height, width), its stride)."""
+    """Return what `sliding_window` slides: (the network as convolutions, its window's (height, width), its stride).
+
+    Window and stride are in pixels. Errors: as in `convolutionalize`.
+    """
     window = tuple(model.input_shape[1:3])
     converted = convolutionalize(model)
     pools = [each for each in converted.layers if isinstance(each, keras.layers.MaxPooling2D)]
@@ -136,7 +139,7 @@ def locate(
         threshold: see `merge_boxes`.
 
     Raises:
-        ValueError: a scale below the window's side, or no class kept.
+        ValueError: a scale below the window's side, no class kept, or a network that `convolutionalize` refuses.
 
     Source: sections 3.3, 4.1 to 4.3.
     """

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns.arguments import FreeShape, Shape, check_classes, check_input_shape
+from keras_cnns.arguments import FreeShape, check_classes, check_input_shape
 from keras_cnns.classification.zfnet import convolutions, normal
 from keras_cnns.layers import OriginalDropout, SpatialPyramidPooling
 from keras_cnns.ops import spatial_pyramid_pool
@@ -25,7 +25,10 @@ FIRST = 20.5  # where the middle of the first cell's receptive field lies, from 
 
 
 def sppnet(
-    input_shape: Shape = (224, 224, 3), classes: int = 1000, levels: Sequence[int] = (6, 3, 2, 1), name: str = "sppnet"
+    input_shape: FreeShape = (224, 224, 3),
+    classes: int = 1000,
+    levels: Sequence[int] = (6, 3, 2, 1),
+    name: str = "sppnet",
 ) -> keras.Model:
     """Return SPPNet as a classifier: logits `(batch, classes)` in float32; 77,037,672 parameters.
 
@@ -36,7 +39,7 @@ def sppnet(
         levels: bins a side of each level of the pyramid: these are the paper's 50 bins, (4, 3, 2, 1) its 30.
 
     Raises:
-        ValueError: an input too small, or no class.
+        ValueError: an input too small, no class, no level, or one without a bin.
 
     Source: sections 2.3 (pyramid), 3.1 (ZF-5), Table 1.
     """
@@ -137,6 +140,9 @@ def pyramid_features(
         last, first: the name of the layer before the pyramid, whose cells lie 16 pixels apart, and the pixel of its
             first cell's middle: 8 for VGG-16's `conv5_3`, whose poolings keep the middle.
 
+    Raises:
+        ValueError: no such layer.
+
     Source: section 4.1 of the paper.
     """
     trunk = keras.Model(detector.inputs[0], detector.get_layer(last).output)
@@ -170,6 +176,9 @@ def fully_connected_part(detector: keras.Model, last: str = "fc8_pascal") -> ker
     from pooled features `(batch, bins * channels)` to logits. These layers alone are fine-tuned: section 4.
 
     last: the last of these layers: "fc7" gives the features that SVMs learn from.
+
+    Raises:
+        ValueError: a network without a layer `spp`.
     """
     x = features = keras.Input(detector.get_layer("spp").output.shape[2:], name="features")
     for layer in detector.layers[detector.layers.index(detector.get_layer("spp")) + 1 :]:

@@ -129,7 +129,7 @@ def yolo_detector(
         most: boxes of an image at most.
 
     Raises:
-        ValueError: outputs of a depth that does not fit the classes.
+        ValueError: outputs of a depth that does not fit the classes, or a threshold outside [0, 1].
     """
     found = YOLODetections(classes, model.input.shape[1:3], iou_threshold, score_threshold, most, name="detections")
     return keras.Model(model.input, found(model.output), name=name)

@@ -58,6 +58,7 @@ def voc_scores(
 
 
 def check_images(detections, truths):
+    """Raise `ValueError` unless they are of as many images."""
     if len(detections) != len(truths):
         raise ValueError(
             f"detections are of {len(detections)} images and truths of {len(truths)}; they must be the same."
@@ -105,6 +106,7 @@ def precision_recall(right, objects):
 
 
 def average_precision(precision, recall, metric):
+    """VOC's, from 0 to 1, of what `precision_recall` returns."""
     if metric == "11-point":
         return sum(precision[recall >= least].max(initial=0.0) for least in RECALLS) / 11
     recall = np.concatenate([[0.0], recall, [1.0]])

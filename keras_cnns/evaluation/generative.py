@@ -56,6 +56,13 @@ def parzen_estimate(
     mean over the test images; it does not tell how much another set of samples would change it, and the estimate
     favours samples that repeat the training set.
 
+    Args:
+        test, validation, samples: `(number, ...)`, of the same shape each; values from 0 to 1 in the paper.
+        sigmas: widths to choose from.
+
+    Raises:
+        ValueError: no sample, or images of another size than the samples.
+
     Source: Goodfellow et al., NIPS 2014, section 5 and Table 1.
     """
     sigma = sigmas[np.argmax(parzen_log_likelihoods(validation, samples, sigmas).mean(axis=1))]
@@ -105,7 +112,7 @@ def variety(samples: np.ndarray, images: np.ndarray) -> float:
         samples, images: `(number, ...)`, of the same shape and number, as a nearest neighbour is nearer among more.
 
     Raises:
-        ValueError: other shapes, fewer than two, or images that are all alike.
+        ValueError: other shapes, fewer than two, or images of which most are there twice.
     """
     samples, images = np.asarray(samples, "float64"), np.asarray(images, "float64")
     if samples.shape != images.shape or len(samples) < 2:

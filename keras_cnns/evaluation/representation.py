@@ -150,8 +150,10 @@ def nearest_neighbours(features: np.ndarray, queries: np.ndarray, k: int) -> tup
     """Return the k features nearest to each query by cosine: their numbers and the cosines, `(queries, k)`, the nearest
     first.
 
+    features, queries: `(number, width)` and `(queries, width)`.
+
     Raises:
-        ValueError: fewer than k features.
+        ValueError: a k that is no whole number of at least 1, or fewer than k features.
     """
     check_count("k", k)
     if len(features) < k:
@@ -187,8 +189,10 @@ def checked(*sets):
 def balanced_subset(labels: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     """Return the numbers of a share of the images, as many of each class, drawn by the seed, in ascending order.
 
+    labels: of all images, `(number,)`.
+
     Raises:
-        ValueError: a share outside (0, 1], or one that leaves some class without an image.
+        ValueError: a share outside (0, 1], or one that is no image of a class, or more than the smallest class has.
 
     Source: SimCLR, section 4.2: 1 % or 10 % of the labels, "in a class-balanced way".
     """
@@ -248,7 +252,7 @@ def fine_tune(
 
 
 def tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return features as points of a plane, `(number, 2)`: neighbours stay neighbours.
+    """Return features `(number, width)` as points of a plane, float32 `(number, 2)`: neighbours stay neighbours.
 
     Source: van der Maaten & Hinton, JMLR 9, 2008, by scikit-learn; perplexity 30, less for under 91 images.
     """
@@ -258,7 +262,10 @@ def tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def draw_points(axes: "Axes", points: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> None:
-    """Draw points of a plane, `(number, 2)`, on Matplotlib's axes, a colour a class."""
+    """Draw points of a plane, `(number, 2)`, on Matplotlib's axes, a colour a class.
+
+    labels: classes of the points, `(number,)`, from 0. names: of the classes.
+    """
     for number, name in enumerate(names):
         axes.scatter(*points[labels == number].T, s=4, color=f"C{number % 10}", label=str(name))
     axes.set_xticks([])

@@ -33,7 +33,7 @@ def segmentation_scores(
         strategy: whose replicas share the work; the model's own by default.
 
     Raises:
-        ValueError: there are no images.
+        ValueError: there are no images, or no pixel has a label.
     """
     strategy = strategy or model.distribute_strategy
     step = counting_step(model, strategy, void, boundary)
@@ -49,7 +49,7 @@ def segmentation_scores(
 
 
 def confusion_scores(confusion: np.ndarray, labels: Sequence[str] | None = None) -> dict[str, float]:
-    """The four scores of Long et al., section 5, and each class's IU, in %, from a confusion matrix.
+    """Return the four scores of Long et al., section 5, and each class's IU, in %, from a confusion matrix.
 
     confusion: pixels `(classes, classes)`, rows by the true class, columns by the predicted one.
 
@@ -114,7 +114,7 @@ def counting_step(model, strategy, void, boundary):
 def boundary_f1(
     true: tf.Tensor, predicted: tf.Tensor, classes: int, void: int = 255, tolerance: float = TOLERANCE
 ) -> tf.Tensor:
-    """The boundary F1 of each image, `(batch,)`: Csurka et al., BMVC 2013, as SegNet's section 4.1 uses it.
+    """Return the boundary F1 of each image, `(batch,)`: Csurka et al., BMVC 2013, as SegNet's section 4.1 uses it.
 
     A pixel of a class is on its boundary if one of its eight neighbours is of another, or void. Precision is the share
     of the predicted boundary that lies within the tolerance of the true one, recall the reverse; F1 is averaged over
@@ -153,7 +153,11 @@ def boundary_f1(
 
 @keras.saving.register_keras_serializable(package="keras_cnns")
 class PixelAccuracy(keras.metrics.Mean):
-    """The share of an image's labelled pixels that are right, averaged over images: a figure of the training."""
+    """The share of an image's labelled pixels that are right, averaged over images: a figure of the training.
+
+    Labels `(batch, height, width)`, logits `(batch, height, width, classes)`. void: the label of pixels that count
+    nowhere.
+    """
 
     def __init__(self, void: int = 255, name: str = "accuracy", **kwargs):
         super().__init__(name=name, **kwargs)

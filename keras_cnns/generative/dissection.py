@@ -164,7 +164,10 @@ def presence(
     values: float | Sequence[float] = 0.0,
     places: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Return the share of pixels that each concept has in the images of `intervene`: a dict by the concept's name."""
+    """Return the share of pixels that each concept has in the images of `intervene`: a dict by the concept's name.
+
+    Arguments and errors: as in `intervene`, with `concepts` as in `dissect`; by default no unit is changed.
+    """
     total = {}
     for images in images_of(generator, layer, z, units, values, places):
         for name, mask in masks_of(concepts, images).items():
@@ -183,7 +186,7 @@ def causal_effect(
 ) -> dict[str, float]:
     """Return each concept's share of pixels with units inserted, less that with them ablated: a dict by name.
 
-    Arguments as in `intervene`, with `concepts` as in `dissect`.
+    Arguments and errors: as in `intervene`, with `concepts` as in `dissect`.
 
     Source: section 3.2, equation 4.
     """

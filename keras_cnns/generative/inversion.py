@@ -133,7 +133,7 @@ def train_encoder(
         rate: Adam's; it falls along a cosine.
 
     Raises:
-        ValueError: an encoder that gives no z, no step, or too few batches.
+        ValueError: an encoder that gives no z, images that the generator does not make, no step, or too few batches.
 
     Source: iGAN, section 4, equation 3.
     """

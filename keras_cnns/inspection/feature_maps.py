@@ -21,7 +21,7 @@ def feature_maps(model: keras.Model, layer: keras.layers.Layer | str, images: np
         images: (batch, height, width, channels), as the network takes them: preprocessed.
 
     Raises:
-        ValueError: no such layer (the nearest names are told), or images of another shape.
+        ValueError: a model that is not built, no such layer (the nearest names are told), or images of another shape.
     """
     calls = calls_of(model)
     (maps,) = forward(calls, [find_call(calls, model, layer)], tf.constant(images))

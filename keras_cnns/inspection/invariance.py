@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_cnns.arguments import check_choice
 from keras_cnns.inspection.backpropagation import forward
 from keras_cnns.inspection.calls import find_call, open_calls
 
@@ -17,7 +18,11 @@ def moved(images, kind, amount):
     Args:
         images: (batch, height, width, channels), preprocessed.
         kind: "translation" in pixels, "scale" as a factor about the centre, or "rotation" in degrees, counterclockwise.
+
+    Raises:
+        ValueError: another kind.
     """
+    check_choice("kind", kind, ("translation", "scale", "rotation"))
     height, width = images.shape[1:3]
     y, x = (height - 1) / 2, (width - 1) / 2
     if kind == "translation":
@@ -53,6 +58,9 @@ def invariance(
     Returns: the Euclidean distance of each layer's features to those of the unmoved image, `(layers, batch, amounts)`,
         in units of the mean distance between two of the images, and the class probabilities `(batch, amounts,
         classes)`.
+
+    Raises:
+        ValueError: another kind, no such layer (the nearest names are told), or images of another shape.
     """
     calls, outputs = open_calls(model)
     targets = [find_call(calls, model, layer) for layer in layers]

@@ -22,7 +22,7 @@ def saliency(model: keras.Model, images: np.ndarray, classes: int | Sequence[int
         classes: a number, or one an image; by default the class with the highest score.
 
     Raises:
-        ValueError: images of another shape, or no such class.
+        ValueError: images of another shape, no such class, or a network that is no built graph or gives no logits.
 
     Source: Simonyan et al., "Deep Inside Convolutional Networks", 2014, section 3; their picture is the largest
     absolute value over the channels.

@@ -1,6 +1,6 @@
 """The locally connected layer of the later YOLO: a convolution whose every place has filters of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -13,15 +13,14 @@ class LocallyConnected2D(keras.layers.Layer):
     `(batch, height, width, channels)` of one fixed size to `(batch, height, width, filters)`. Keras 3 has none.
 
     Args:
-        filters, kernel_size, activation: as in `keras.layers.Conv2D`.
+        filters, activation: as in `keras.layers.Conv2D`.
+        kernel_size: pixels a side.
 
     Raises:
         ValueError: height or width are free.
     """
 
-    def __init__(
-        self, filters: int, kernel_size: int | Sequence[int], activation: str | Callable | None = None, **kwargs
-    ):
+    def __init__(self, filters: int, kernel_size: int, activation: str | Callable | None = None, **kwargs):
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, (kernel_size, kernel_size)
         self.strides, self.padding = (1, 1), "same"

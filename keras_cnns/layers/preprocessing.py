@@ -39,7 +39,7 @@ class Preprocessing(keras.layers.Layer):
         size: int | Sequence[int | None] | None,
         shorter_side: int | Sequence[int] | None = None,
         mean: float | Sequence[float] | None = None,
-        scale: float = 1.0,
+        scale: float | Sequence[float] = 1.0,
         longest_side: int | None = None,
         **kwargs,
     ):
@@ -130,7 +130,11 @@ def list_of_images(images):
 
 
 def pixels_of(image, channels):
-    """A photograph as uint8 `(height, width, channels)`: a path, a PIL image or an array."""
+    """A photograph as uint8 `(height, width, channels)`: a path, a PIL image or an array.
+
+    Raises:
+        ValueError: a file that is no whole image, or an array that is not uint8 or of another shape.
+    """
     if isinstance(image, (str, Path)):
         image = opened(image)
     if isinstance(image, Image.Image):

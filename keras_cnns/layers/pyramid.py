@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_cnns.arguments import check_choice
 from keras_cnns.layers.unpooling import pair
 from keras_cnns.ops import generate_anchors, grid_anchors, propose_over_levels, pyramid_level, roi_align, roi_pool
+from keras_cnns.ops.nms import share
 
 OPERATIONS = {"align": roi_align, "pool": roi_pool}
 
@@ -42,6 +43,9 @@ class PyramidProposals(keras.layers.Layer):
         strides: pixels of the image a cell, level by level.
         sizes: the sides of the anchors of each level, in pixels. ratios: of their height to their width.
         before, after, iou_threshold, smallest: as in `keras_cnns.ops.propose`, `before` of a level.
+
+    Raises:
+        ValueError: a threshold outside [0, 1]; when it is called, sizes or ratios that are not positive.
     """
 
     def __init__(
@@ -57,7 +61,7 @@ class PyramidProposals(keras.layers.Layer):
     ):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
         self.strides, self.sizes, self.ratios = list(strides), [list(each) for each in sizes], list(ratios)
-        self.before, self.after, self.iou_threshold, self.smallest = before, after, iou_threshold, smallest
+        self.before, self.after, self.iou_threshold, self.smallest = before, after, share(iou_threshold), smallest
         self.supports_jit = False
 
     def anchors(self, cells):

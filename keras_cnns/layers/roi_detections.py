@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_cnns.ops import detections
+from keras_cnns.ops.nms import share
 
 
 @keras.saving.register_keras_serializable(package="keras_cnns")
@@ -16,11 +17,14 @@ class RoIDetections(keras.layers.Layer):
 
     Args:
         iou_threshold, score_threshold, most: as in `keras_cnns.ops.detections`.
+
+    Raises:
+        ValueError: a threshold outside [0, 1].
     """
 
     def __init__(self, iou_threshold: float = 0.3, score_threshold: float = 0.05, most: int = 100, **kwargs):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
-        self.iou_threshold, self.score_threshold, self.most = iou_threshold, score_threshold, most
+        self.iou_threshold, self.score_threshold, self.most = share(iou_threshold), score_threshold, most
         self.supports_jit = False
 
     def call(self, logits, deltas, proposals, sizes):

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from keras_cnns.arguments import check_choice
+
 
 @keras.saving.register_keras_serializable(package="keras_cnns")
 class EachRoI(keras.layers.Layer):
@@ -38,10 +40,14 @@ class MaskOfClass(keras.layers.Layer):
     Args:
         activation: "sigmoid", each class for itself, or "softmax", over the classes and the background, which is then
             the first of `classes + 1`: Mask R-CNN, section 4.1, Table 2b.
+
+    Raises:
+        ValueError: another activation.
     """
 
     def __init__(self, activation: str = "sigmoid", **kwargs):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
+        check_choice("activation", activation, ("sigmoid", "softmax"))
         self.activation = activation
 
     def call(self, logits, labels):

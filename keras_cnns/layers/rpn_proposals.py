@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.ops import generate_anchors, grid_anchors, propose
+from keras_cnns.ops.nms import share
 
 
 @keras.saving.register_keras_serializable(package="keras_cnns")
@@ -17,6 +18,9 @@ class RPNProposals(keras.layers.Layer):
     Args:
         anchors: `(k, 4)`, of the first cell; stride: pixels a cell.
         before, after, iou_threshold, smallest: as in `propose`; by default those of the test.
+
+    Raises:
+        ValueError: a threshold outside [0, 1].
     """
 
     def __init__(
@@ -32,7 +36,7 @@ class RPNProposals(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
         self.anchors = (generate_anchors() if anchors is None else tf.constant(anchors).numpy()).tolist()
         self.stride, self.before, self.after = stride, before, after
-        self.iou_threshold, self.smallest = iou_threshold, smallest
+        self.iou_threshold, self.smallest = share(iou_threshold), smallest
         self.supports_jit = False
 
     def call(self, logits, deltas, sizes):

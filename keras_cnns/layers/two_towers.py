@@ -16,6 +16,9 @@ class TowerConv2D(keras.layers.Conv2D):
     Args:
         filters, kernel_size: as in `keras.layers.Conv2D`; the kernel is `(h, w, channels / groups, filters)`.
         groups: number of towers; it must divide the input's channels and the filters.
+
+    Raises:
+        ValueError: it does not; the sentence is Keras's.
     """
 
     def __init__(self, filters: int, kernel_size: int | Sequence[int], groups: int = 2, **kwargs):

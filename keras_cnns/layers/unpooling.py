@@ -20,6 +20,9 @@ class NearestUnpooling(keras.layers.UpSampling2D):
 
     Args:
         size: pixels a side, a number or (vertical, horizontal).
+
+    Raises:
+        ValueError: a size that is no positive number of pixels; the sentence is Keras's.
     """
 
     def __init__(self, size: int | Sequence[int] = 2, **kwargs):
@@ -70,6 +73,9 @@ class MaxPoolingWithIndices(keras.layers.MaxPooling2D):
 
     Args:
         pool_size, strides, padding: as in Keras; "same" pads as TensorFlow does, rounding the size up.
+
+    Raises:
+        ValueError: a window or strides of no positive size, or an unknown padding; the sentence is Keras's.
     """
 
     def __init__(

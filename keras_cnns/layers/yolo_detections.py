@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_cnns.ops import clip_boxes, non_max_suppression_per_class_padded, split_cells, yolo_boxes
+from keras_cnns.ops.nms import share
 
 
 @keras.saving.register_keras_serializable(package="keras_cnns")
@@ -18,6 +19,9 @@ class YOLODetections(keras.layers.Layer):
     Args:
         classes, size: as in `keras_cnns.ops.yolo_boxes`.
         iou_threshold, score_threshold, most: as in `keras_cnns.ops.non_max_suppression_per_class`.
+
+    Raises:
+        ValueError: outputs of a depth that does not fit the classes, or a threshold outside [0, 1].
     """
 
     def __init__(
@@ -31,7 +35,7 @@ class YOLODetections(keras.layers.Layer):
     ):
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
         self.classes, self.size, self.most = classes, tuple(size), most
-        self.iou_threshold, self.score_threshold = iou_threshold, score_threshold
+        self.iou_threshold, self.score_threshold = share(iou_threshold), score_threshold
         self.supports_jit = False
 
     def build(self, input_shape):

@@ -12,7 +12,7 @@ import tensorflow as tf
 def smooth_l1(x: tf.Tensor, sigma: float = 1.0) -> tf.Tensor:
     """Return 0.5 (sigma x)² where |x| < 1 / sigma², and |x| - 0.5 / sigma² elsewhere: Fast R-CNN, equation 3.
 
-    sigma: 1 in Fast R-CNN; 3 in the released Faster R-CNN's proposals.
+    x: of any shape. sigma: 1 in Fast R-CNN; 3 in the released Faster R-CNN's proposals.
     """
     size, square = tf.abs(x), sigma**2
     return tf.where(size < 1 / square, 0.5 * square * x * x, size - 0.5 / square)

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_cnns.arguments import check_choice
+
 
 def mask_loss(labels: tf.Tensor, targets: tf.Tensor, logits: tf.Tensor, activation: str = "sigmoid") -> tf.Tensor:
     """Return L_mask of each image, `(B,)`: the mean cross-entropy of the pixels of its objects' boxes; 0 without any.
@@ -13,7 +15,11 @@ def mask_loss(labels: tf.Tensor, targets: tf.Tensor, logits: tf.Tensor, activati
         labels: `(B, N)`, 0 for the background and k + 1 for class k; what is not above 0 does not count.
         targets: `(B, N, h, w)`, 0 or 1.
         logits: `(B, N, h, w, classes)`, or with "softmax" `classes + 1`, the background first.
+
+    Raises:
+        ValueError: another activation.
     """
+    check_choice("activation", activation, ("sigmoid", "softmax"))
     positive = tf.cast(labels > 0, tf.float32)
     logits = tf.cast(logits, tf.float32)
     if activation == "softmax":

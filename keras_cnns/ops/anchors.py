@@ -20,7 +20,7 @@ def generate_anchors(
         ratios: of height to width. scales: of a side to the base.
 
     Raises:
-        ValueError: a base, a ratio or a scale that is not positive.
+        ValueError: a base, a ratio or a scale that is not positive, or no ratio or scale.
     """
     for name, values in (("base", (base,)), ("ratios", ratios), ("scales", scales)):
         if not len(values) or not np.min(values) > 0:

@@ -29,6 +29,9 @@ def detections(
         iou_threshold: boxes of a class are dropped if a better one overlaps them by more.
         score_threshold: what does not score higher is left out.
 
+    Raises:
+        ValueError: a threshold outside [0, 1].
+
     Source: Fast R-CNN (Girshick, ICCV 2015), section 3.1, with R-CNN's 0.3; the other two are those of its code.
     """
     scores = tf.nn.softmax(tf.cast(logits, tf.float32))[:, 1:]

@@ -35,7 +35,7 @@ def paste_masks(masks: tf.Tensor, boxes: tf.Tensor, size: Sequence[int], thresho
         size: (height, width) of the image.
         threshold: from which on a pixel belongs to the object; that of its middle counts.
 
-    Source: section 3.1, inference.
+    Source: Mask R-CNN, section 3.1, inference.
     """
     height, width = size
     whole = tf.cast(tf.stack([0, 0, width, height]), tf.float32)

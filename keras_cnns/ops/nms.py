@@ -40,7 +40,10 @@ def non_max_suppression(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: floa
 def non_max_suppression_padded(
     boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return what `non_max_suppression` does with zeros behind it, and how many are none: `(max_outputs,)` and `()`."""
+    """Return what `non_max_suppression` does with zeros behind it, and how many are none: `(max_outputs,)` and `()`.
+
+    Arguments and errors: as in `non_max_suppression`.
+    """
     boxes, ranks, order = by_rank(boxes, scores)
     most = at_most(max_outputs, boxes)
     kept, count = tf.raw_ops.NonMaxSuppressionV4(
@@ -61,6 +64,9 @@ def batched_non_max_suppression(
     """Return `non_max_suppression_padded` of every image of a batch: `(B, max_outputs)` and `(B,)`, int32.
 
     boxes, scores: `(B, N, 4)` and `(B, N)`. An image with fewer boxes fills up with scores of -inf.
+
+    Raises:
+        ValueError: a threshold outside [0, 1].
     """
 
     def of_one(image):
@@ -82,6 +88,9 @@ def non_max_suppression_per_class(
         boxes: `(N, 4)`, or `(N, classes, 4)` if each class has its own.
         scores: `(N, classes)`.
         score_threshold: what does not score higher is left out.
+
+    Raises:
+        ValueError: a threshold outside [0, 1].
     """
     indices, labels, count = non_max_suppression_per_class_padded(
         boxes, scores, iou_threshold, max_outputs, score_threshold
@@ -94,7 +103,7 @@ def non_max_suppression_per_class_padded(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return what `non_max_suppression_per_class` does with zeros behind it, and how many are none.
 
-    Indices and classes, `(max_outputs,)`, and their number, `()`.
+    Indices and classes, `(max_outputs,)`, and their number, `()`. Arguments and errors: as there.
     """
     boxes, scores = (tf.convert_to_tensor(each) for each in (boxes, scores))
     scores = tf.where(scores > score_threshold, tf.cast(scores, tf.float32), NOTHING)
@@ -117,8 +126,8 @@ def soft_non_max_suppression(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Return indices and new scores, best first, where overlap lowers a score in place of dropping the box.
 
-    Both `(K,)`. A box's score is multiplied by exp(-IoU² / sigma) for every better one. Source: Bodla et al., ICCV
-    2017, equation 3, where sigma is 0.5.
+    Both `(K,)`, int32 and float32, K at most `max_outputs`. A box's score is multiplied by exp(-IoU² / sigma) for every
+    better one. Source: Bodla et al., ICCV 2017, equation 3, where sigma is 0.5.
 
     Args:
         boxes, scores: `(N, 4)` and `(N,)`.
@@ -162,6 +171,7 @@ def at_most(max_outputs, boxes):
 
 
 def share(iou_threshold):
+    """The threshold as a float, or `ValueError` if it is not from 0 to 1."""
     if not 0 <= iou_threshold <= 1:
         raise ValueError(f"iou_threshold is {iou_threshold!r}; it must be from 0 to 1.")
     return float(iou_threshold)

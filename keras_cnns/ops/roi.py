@@ -105,10 +105,11 @@ def warp_boxes(image: tf.Tensor, boxes: tf.Tensor, size: int, context: int = 0) 
 
     Args:
         image, boxes: `(H, W, C)` and `(N, 4)`.
+        size: pixels of the result's sides.
         context: pixels of the result, on each of its sides, that show what surrounds the box.
 
     Raises:
-        ValueError: a `size` of which nothing is left for the box.
+        ValueError: a context below 0, or one that leaves nothing of `size` for the box.
 
     Source: R-CNN (Girshick et al., CVPR 2014), appendix A: size 227, context 16.
     """

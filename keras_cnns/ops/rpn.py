@@ -100,6 +100,9 @@ def propose(
         iou_threshold: of the suppression.
         smallest: pixels of a side; boxes with a shorter one are dropped, as in the release.
 
+    Raises:
+        ValueError: a threshold outside [0, 1].
+
     Source: section 3.3; the numbers are the release's.
     """
     boxes, _ = best_proposals(scores, deltas, anchors, sizes, before, after, iou_threshold, smallest)
@@ -118,8 +121,8 @@ def propose_over_levels(
 ) -> tf.Tensor:
     """Return the best boxes of each image over the levels of a pyramid, as `propose`; suppression is each level's own.
 
-    scores, deltas, anchors: a list of those of `propose`, level by level. before: of each level. Source: FPN (Lin et
-    al., CVPR 2017), section 4.1, and Detectron for the numbers.
+    scores, deltas, anchors: a list of those of `propose`, level by level. before: of each level. Other arguments, and
+    errors: as in `propose`. Source: FPN (Lin et al., CVPR 2017), section 4.1, and Detectron for the numbers.
     """
     settings = (sizes, before, after, iou_threshold, smallest)
     levels = [best_proposals(*level, *settings) for level in zip(scores, deltas, anchors, strict=True)]

@@ -59,7 +59,7 @@ def sample_rois(
     labels: tf.Tensor,
     random: tf.Tensor,
     count: int = 64,
-    foreground: tf.Tensor = 0.25,
+    foreground: float = 0.25,
     overlap: float = 0.5,
     background: Sequence[float] = (0.1, 0.5),
     means: Sequence[float] = (0.0, 0.0, 0.0, 0.0),

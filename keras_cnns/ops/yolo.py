@@ -32,7 +32,7 @@ def yolo_boxes(outputs: tf.Tensor, classes: int, size: Sequence[int]) -> tuple[t
     """Return the boxes `(batch, rows * columns * B, 4)` of outputs and their scores `(..., classes)`, float32.
 
     A score is P(class) * P(object) * IoU, the class's times the box's confidence: equation 1. Boxes are in pixels of an
-    image of `size`, (height, width), and may lie partly outside.
+    image of `size`, (height, width), and may lie partly outside. Errors: as in `split_cells`.
     """
     names, confidences, boxes = split_cells(outputs, classes)
     rows, columns, number = boxes.shape[1:4]

@@ -27,7 +27,7 @@ def segment(model: keras.Model, images: Sequence, preprocessing: Preprocessing |
 
     Raises:
         ValueError: a single image in place of a list, a file that is no image, an array of another kind, an image too
-            small for the network; a network that does not label pixels.
+            small for the network; preprocessing that cuts; a network that does not label pixels.
     """
     preprocessing = preprocessing or default_preprocessing(model)
     if preprocessing.shorter_side is not None:
@@ -61,7 +61,7 @@ def segment_boxes(
     boxes: np.ndarray,
     preprocessing: Preprocessing | None = None,
 ) -> np.ndarray:
-    """Return the label map of an image from its parts: DeconvNet, Noh et al., ICCV 2015, section 5.1.
+    """Return the label map of an image from its parts, uint8 `(height, width)`.
 
     Each box is cut out and brought to the network's size, its scores are brought back, with zeros around them, and of
     each class the highest of all boxes counts. Where there is no box the label is 0, the background.
@@ -71,6 +71,11 @@ def segment_boxes(
         image: as in `segment`, one.
         boxes: `(N, 4)`, x1, y1, x2, y2 in pixels, the ends exclusive; what lies outside of the image is black.
         preprocessing: as in `segment`.
+
+    Raises:
+        ValueError: a file that is no image, an array of another kind, or a network that does not label pixels.
+
+    Source: DeconvNet, Noh et al., ICCV 2015, section 5.1.
     """
     preprocessing = preprocessing or default_preprocessing(model)
     pixels = pixels_of(image, model.inputs[0].shape[-1])
@@ -90,7 +95,9 @@ def segment_boxes(
 
 
 def grid_boxes(height: int, width: int, shares: Sequence[float] = (1.0, 0.75, 0.5), steps: int = 4) -> np.ndarray:
-    """Boxes that slide over an image in several sizes, `(N, 4)` as x1, y1, x2, y2: proposals that ask nothing of it.
+    """Return boxes that slide over an image in several sizes: proposals that ask nothing of it.
+
+    They are float32 `(N, 4)`, x1, y1, x2, y2 in pixels, the ends exclusive, of an image of `height` x `width` pixels.
 
     shares: of the image's sides; a box of each slides by a `steps`-th of itself.
     """
@@ -109,6 +116,9 @@ def write_segmentation(folder, name, label_map, image, labels):
     image: uint8 `(height, width, 3)`. labels: names of the classes, for their colours.
 
     Returns: the two paths.
+
+    Raises:
+        OSError: one of them could not be written.
     """
     colours, paths = palette(labels), [Path(folder) / f"{name}_{kind}.png" for kind in ("labels", "overlay")]
     with_palette = Image.fromarray(label_map)

@@ -90,7 +90,8 @@ def colorization_trunk(input_shape=(None, None, 1), name="colorization_trunk"):
 
 
 def colorization_encoder(model, name="colorization_encoder"):
-    """Return what a `colorization` has learnt, RGB images from 0 to 255 to features: the mean of its last maps."""
+    """Return what a `colorization` has learnt, RGB images from 0 to 255 to features `(batch, width)`: the mean of its
+    last maps."""
     height, width, _ = model.input_shape[1:]
     maps = keras.Model(model.inputs[0], model.layers[-1].input)
     image = keras.Input((height, width, 3), name="image")

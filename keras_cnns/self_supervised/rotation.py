@@ -107,5 +107,8 @@ def dense(x, units, name):
 
 
 def preprocessing(mean, deviation, size=32):
-    """Return the release's preprocessing: the mean colour subtracted, the rest divided by its deviation."""
+    """Return the release's preprocessing: the mean colour subtracted, the rest divided by its deviation.
+
+    mean, deviation: arrays `(channels,)`. size: pixels a side. Errors: as in `Preprocessing`.
+    """
     return Preprocessing(size, shorter_side=size, mean=mean, scale=(1 / deviation).tolist())

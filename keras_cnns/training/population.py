@@ -17,6 +17,9 @@ def population_statistics(model: keras.Model, batches: Iterable) -> Iterator[Non
     Args:
         batches: of images, or of pairs that begin with images, `(batch, height, width, channels)`.
 
+    Raises:
+        ValueError: there are no images.
+
     Source: section 3.1 and algorithm 2, steps 8 to 10.
     """
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
@@ -34,6 +37,8 @@ def population_statistics(model: keras.Model, batches: Iterable) -> Iterator[Non
                 for totals, layer in zip(seen, layers, strict=True)
             ]
             count += 1
+        if not count:
+            raise ValueError("there are no images to take statistics of.")
         for layer, totals in zip(layers, seen, strict=True):
             for variable, total in zip(statistics(layer), totals, strict=True):
                 variable.assign(total / count)
