@@ -10,8 +10,8 @@ groups of 32 images stand for the paper's replicas, each with batch statistics o
 import sys
 
 from keras_cnns import moco, resnet50
-from keras_cnns.data.augmentation import centre_crop, resize_shorter_side, subtract_mean
-from keras_cnns.data.views import moco_views, of_one
+from keras_cnns.data.augmentation import centre_crop, one, resize_shorter_side, subtract_mean
+from keras_cnns.data.views import moco_views
 from keras_cnns.layers import Preprocessing
 from keras_cnns.self_supervised import encoder_of
 from keras_cnns.training import SGD, step_decay
@@ -36,7 +36,7 @@ def recipe(run):
         model=moco(
             encoder, queue=65_536, momentum=0.999, temperature=0.07, groups=groups_of(batch_size, 32), seed=run.seed
         ),
-        train=train.each(of_one(moco_views(224))).map(normalise),
+        train=train.each(one(moco_views(224))).map(normalise),
         test=test,
         batch_size=batch_size,
         steps=steps,

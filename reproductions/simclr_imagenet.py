@@ -10,8 +10,8 @@ many GPUs: the paper trained on 32 to 128 TPU cores. `--synchronized` has the pa
 import sys
 
 from keras_cnns import resnet50, simclr
-from keras_cnns.data.augmentation import centre_crop, resize_shorter_side, subtract_mean
-from keras_cnns.data.views import of_one, simclr_views
+from keras_cnns.data.augmentation import centre_crop, one, resize_shorter_side, subtract_mean
+from keras_cnns.data.views import simclr_views
 from keras_cnns.layers import Preprocessing
 from keras_cnns.self_supervised import encoder_of
 from keras_cnns.training import LARS
@@ -33,7 +33,7 @@ def recipe(run):
     encoder = encoder_of(resnet50(stride_in="3x3"), name="resnet50_encoder")
     return Recipe(
         model=simclr(encoder, temperature=0.1),
-        train=train.each(of_one(simclr_views(224))).map(scale),
+        train=train.each(one(simclr_views(224))).map(scale),
         test=test,
         batch_size=batch_size,
         steps=steps,

@@ -23,18 +23,8 @@ def resize_shorter_side(side):
     return resize
 
 
-def random_scale(low, high):
-    """Scale an image so that its shorter side has a number of pixels drawn from low..high: VGG, section 3.1; ResNet,
-    section 3.4. uint8 out."""
-
-    def resize(image, key):
-        return resize_shorter_side(low + integers(key, count=high - low + 1))(image, key)
-
-    return resize
-
-
 def one(function):
-    """A function for whole batches, for images that have not one size yet."""
+    """A function for whole batches as one of an image and its key: for images of many sizes, and `Images.each`."""
     return lambda image, key: function(image[None], key[None])[0]
 
 
@@ -68,8 +58,8 @@ def scaled_centre_crop(shorter_side, side):
 
 
 def random_scaled_crop(low, high, side):
-    """A random `side` x `side` patch of an image scaled by `random_scale(low, high)`, the rest neither decoded nor
-    scaled: VGG, section 3.1; ResNet, section 3.4. uint8 out."""
+    """A random `side` x `side` patch of an image whose shorter side is scaled to a number of pixels drawn from
+    low..high, the rest neither decoded nor scaled: VGG, section 3.1; ResNet, section 3.4. uint8 out."""
 
     def part(shape, key):
         size = scaled_size(shape, low + integers(key, 0, count=high - low + 1))

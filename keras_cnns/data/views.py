@@ -31,11 +31,6 @@ def two_views(*functions):
     return views
 
 
-def of_one(function):
-    """A function of (images, keys) as one of one image, of any size, and its key: for `Images.each`."""
-    return lambda image, key: function(image[None], key[None])[0]
-
-
 def random_resized_crop(side, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10):
     """Cut out a patch of random area and shape and scale it to `side` x `side`, bilinear; float32 out.
 

@@ -104,7 +104,7 @@ def draw(name, line, blocks):
             turn = y - BETWEEN_ROWS / 2
             path += [(path[-1][0], turn), (MARGIN, turn), (MARGIN, middle)]
         for box in row:
-            left, right = box.draw(axes, x, y, middle, y + row_above(row))
+            left, right = box.draw(axes, x, middle, y + row_above(row))
             if path:
                 arrow(axes, [*path, (left, middle)])
             path = [(right, middle)]
@@ -195,7 +195,7 @@ class Box:
         solid = self.front + self.slant
         self.width = max(self.head_line, width_of(self.shape, TEXT), self.card_width, self.head_width, solid)
 
-    def draw(self, axes, x, y, middle, below):
+    def draw(self, axes, x, middle, below):
         """Draw it from `x` to the right, `below` being where the card begins; return the ends of its solid."""
         centre = x + self.width / 2
         left, right = centre - (self.front + self.slant) / 2, centre + (self.front - self.slant) / 2

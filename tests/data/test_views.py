@@ -8,6 +8,7 @@ import tensorflow as tf
 from scipy.ndimage import convolve1d
 
 from keras_cnns.data import views
+from keras_cnns.data.augmentation import one
 from keras_cnns.data.random import example_keys, fold, integers, uniform
 
 
@@ -77,7 +78,7 @@ def test_deviations_of_the_blur_are_drawn_evenly():
 
 def test_a_photograph_of_any_size_has_views_of_one():
     photo, key = photographs(1, 20, 31)[0], keys(1)[0]
-    ours = views.of_one(views.simclr_views(10))(photo, key)
+    ours = one(views.simclr_views(10))(photo, key)
     assert ours.shape == (2, 10, 10, 3)
     np.testing.assert_allclose(ours, views.simclr_views(10)(photo[None], key[None])[0], atol=1e-4)
 
