@@ -33,6 +33,9 @@ class FasterRCNNTraining(keras.Model):
         before, after: proposals, as in `keras_cnns.ops.propose`.
         rois: of an image that the detector learns from, a quarter of them of objects.
         seed: of the anchors and boxes drawn.
+
+    Raises:
+        ValueError: a network that is none of `faster_rcnn`.
     """
 
     def __init__(
@@ -148,7 +151,7 @@ def alternating_steps(first: keras.Model, second: keras.Model, **settings) -> It
     one's proposals. 3. With its trunk fixed from here on, `second` learns to propose. 4. It learns to detect again,
     from its own proposals. It is the result: one network whose parts share a trunk.
 
-    settings: as those of `FasterRCNNTraining`.
+    settings: as those of `FasterRCNNTraining`, whose errors are its too.
     """
     yield FasterRCNNTraining(first, ("rpn",), **settings)
     yield FasterRCNNTraining(second, ("detector",), first, **settings)

@@ -24,6 +24,9 @@ class MaskRCNNTraining(keras.Model):
         before, after: proposals, as in `keras_cnns.ops.propose_over_levels`; by default 2,000 of each level of a
             pyramid enter the suppression, or 12,000 of a single map.
         seed: of the anchors and boxes drawn.
+
+    Raises:
+        ValueError: a network that is none of `mask_rcnn`.
     """
 
     def __init__(

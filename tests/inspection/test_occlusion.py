@@ -71,6 +71,8 @@ def test_images_move_as_said():
     np.testing.assert_allclose(np.asarray(moved(images, "rotation", 0)), images, atol=1e-5)
     larger = np.asarray(moved(images, "scale", 2))[0, ..., 0]
     np.testing.assert_allclose(larger[::2, ::2], images[0, 1:4, 1:4, 0], atol=1e-5)  # the middle stays in the middle
+    with pytest.raises(ValueError, match="kind is 'shear'; it must be one of 'translation', 'scale', 'rotation'"):
+        moved(images, "shear", 1)
 
 
 def test_distances_are_in_units_of_those_between_images(corner):

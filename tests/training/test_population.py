@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 from keras_cnns.layers import BatchNormalization
 from keras_cnns.training import population_statistics
@@ -25,3 +26,10 @@ def test_the_means_over_batches_stand_inside_and_the_own_outside():
         np.testing.assert_array_equal(variable, value)
     model(first, training=True)
     np.testing.assert_allclose(layer.moving_mean, [0.9 * 7 + 0.1 * 1], rtol=1e-6)
+
+
+def test_of_no_images_there_are_no_statistics():
+    model = keras.Sequential([keras.Input((1, 2, 1)), BatchNormalization()])
+    with pytest.raises(ValueError, match="there are no images to take statistics of"), population_statistics(model, []):
+        pass
+    assert model.layers[0].momentum == 0.99
