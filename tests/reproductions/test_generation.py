@@ -13,7 +13,7 @@ from keras_cnns.layers import Preprocessing
 from keras_cnns.training import SGD, AdversarialModel
 from reproductions import dcgan_fashion_mnist, dcgan_garments, dcgan_probe_cifar10, gan_digits, gan_mnist, runner
 from reproductions.generation import game_test
-from tests.reproductions.test_recipes import declared
+from tests.reproductions.declared import declared
 from tests.reproductions.test_resume import epochs, final_state
 
 SMALL = ["--smoke", "--steps", "6", "--base-filters", "2", "--checkpoint-steps", "3"]

@@ -6,7 +6,7 @@ import pytest
 from keras_cnns.losses import rebalancing_weights
 from keras_cnns.ops.colour import AB_BINS
 from reproductions import colorization_imagenet, runner
-from tests.reproductions.test_recipes import IMAGENET, declared
+from tests.reproductions.declared import IMAGENET, declared
 
 
 def fits(recipe):

@@ -13,7 +13,7 @@ from keras_cnns.__main__ import main as command
 from keras_cnns.data import digits
 from keras_cnns.training import Checkpoints
 from reproductions import representation, run, runner
-from tests.reproductions.test_recipes import CIFAR, IMAGENET, declared
+from tests.reproductions.declared import CIFAR, IMAGENET, declared
 from tests.reproductions.test_resume import epochs, final_state
 
 
