@@ -22,14 +22,8 @@ from keras_cnns.detection.rcnn import CONTEXT
 from keras_cnns.training import SGD, step_decay
 from reproductions import region_figures
 from reproductions.region_figures import WAYS
-from reproductions.regions import (
-    REGRESSION,
-    VGG_MEAN,
-    Pipeline,
-    ap_claims,
-    main,
-)
-from reproductions.segmentation import start_from
+from reproductions.regions import REGRESSION, Pipeline, ap_claims, main
+from reproductions.segmentation import VGG_MEAN, start_from
 
 draw = region_figures.draw  # for RESULTS.md
 PAPER = {  # mAP, %, VOC 2007

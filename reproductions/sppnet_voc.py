@@ -28,13 +28,8 @@ from keras_cnns.export import load_source
 from keras_cnns.training import SGD, step_decay
 from reproductions import region_figures
 from reproductions.region_figures import WAYS
-from reproductions.regions import (
-    REGRESSION,
-    Pipeline,
-    ap_claims,
-    complete,
-    main,
-)
+from reproductions.region_stages import complete
+from reproductions.regions import REGRESSION, Pipeline, ap_claims, main
 from reproductions.segmentation import start_from
 
 draw = region_figures.draw  # for RESULTS.md
