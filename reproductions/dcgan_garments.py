@@ -21,7 +21,7 @@ from keras_cnns.evaluation import frechet_distance
 from keras_cnns.export import load_source
 from keras_cnns.generative import random_latents, sample
 from reproductions.generation import TESTED, features_of
-from reproductions.record import measured, parser_of, publish
+from reproductions.record import A_MINUTE, BESIDE, PREPARED, measured, parser_of, publish
 from reproductions.study import Training, finished, save, train
 
 SCRIPT, CLASSIFIER, EPOCHS = "dcgan_garments", "--dataset fashion_mnist --epochs 3", 12
@@ -29,9 +29,9 @@ FALLS, RAREST = 3.0, 2.0  # how many times the distance must fall from the first
 
 
 def main(arguments=None):
-    parser = parser_of(SCRIPT, __doc__, "the record to write; the trainings lie beside it, and go on if they are there")
-    parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
-    parser.add_argument("--smoke", action="store_true", help="about a minute a training; decides nothing")
+    parser = parser_of(SCRIPT, __doc__, BESIDE)
+    parser.add_argument("--data-dir", help=PREPARED)
+    parser.add_argument("--smoke", action="store_true", help=A_MINUTE)
     options = parser.parse_args(arguments)
     smoke, beside = options.smoke, options.out.parent.resolve()
     ending = "-smoke" if smoke else ""

@@ -19,7 +19,7 @@ from reproductions.dcgan import scaled
 from reproductions.dcgan_cifar10 import probe
 from reproductions.dcgan_garments import draw_examples
 from reproductions.gradients import decided
-from reproductions.record import measured, parser_of, publish, write_json
+from reproductions.record import A_MINUTE, BESIDE, PREPARED, measured, parser_of, publish, write_json
 from reproductions.run import SMOKE_TESTS
 from reproductions.study import SEEDS, Training, finished, save, train
 
@@ -28,9 +28,9 @@ BUDGET = f"--epochs 4 --probed {IMAGES}"
 
 
 def main(arguments=None):
-    parser = parser_of(SCRIPT, __doc__, "the record to write; the trainings lie beside it, and go on if they are there")
-    parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
-    parser.add_argument("--smoke", action="store_true", help="about a minute a training; decides nothing")
+    parser = parser_of(SCRIPT, __doc__, BESIDE)
+    parser.add_argument("--data-dir", help=PREPARED)
+    parser.add_argument("--smoke", action="store_true", help=A_MINUTE)
     options = parser.parse_args(arguments)
     smoke, beside, runs = options.smoke, options.out.parent.resolve(), []
     for seed in range(1 if smoke else SEEDS):

@@ -16,6 +16,8 @@ from keras_cnns.ops import best_matches, detections, encode_boxes
 from keras_cnns.training import step_decay
 from reproductions.recipe import Claim
 
+EVERY_EPOCH = 250  # test images after an epoch; all of them at the end
+SOME_TESTED = f"the scores after an epoch are of about {EVERY_EPOCH} test images"
 MEAN = (122.7717, 115.9465, 102.9801)  # of red, green and blue, as Fast R-CNN's authors subtract it
 
 

@@ -25,7 +25,9 @@ from keras_cnns.losses import RoICrossEntropy, RoISmoothL1
 from keras_cnns.training import SGD
 from reproductions.detection import (
     CONVOLUTIONS,
+    EVERY_EPOCH,
     MEAN,
+    SOME_TESTED,
     WARM_UP,
     ap_claim,
     delta_statistics,
@@ -41,7 +43,6 @@ from reproductions.segmentation import start_from
 TABLE_4 = {"vgg16": 66.9, "alexnet": 57.1}  # mAP, %, VOC 2007
 FROZEN = {"vgg16": ("conv1_", "conv2_"), "alexnet": ("conv1",)}  # section 4.5
 SMOKE_IMAGES = 48, 8  # of the training, once each, and of the tests
-EVERY_EPOCH = 250  # test images after an epoch; all of them at the end
 
 
 def recipe(run, trunk="vgg16", initial="", proposals=2000, proposals_dir="runs/proposals", shorter=600):
@@ -97,7 +98,7 @@ CAFFENET = ["AlexNet normalises before it pools, the paper's CaffeNet after"]
 DEVIATIONS = [
     "the targets are normalised over all classes together, as the paper has it; its code does so for each class",
     "a box is drawn from what one image has alone: where it has too few, the step learns from fewer",
-    f"the scores after an epoch are of about {EVERY_EPOCH} test images",
+    SOME_TESTED,
 ]
 
 

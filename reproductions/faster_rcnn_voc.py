@@ -28,7 +28,16 @@ from keras_cnns.detection import FasterRCNNTraining, faster_rcnn, faster_rcnn_de
 from keras_cnns.detection.faster_rcnn_training import trunk as trunk_of
 from keras_cnns.layers import Preprocessing
 from keras_cnns.training import SGD
-from reproductions.detection import CONVOLUTIONS, MEAN, WARM_UP, ap_claim, detector_scores, learning_rates
+from reproductions.detection import (
+    CONVOLUTIONS,
+    EVERY_EPOCH,
+    MEAN,
+    SOME_TESTED,
+    WARM_UP,
+    ap_claim,
+    detector_scores,
+    learning_rates,
+)
 from reproductions.pictures import save_detections
 from reproductions.recipe import Recipe
 from reproductions.runner import main
@@ -46,7 +55,6 @@ STAGES = {
     4: (DETECTOR, 40_000, 30_000, 2, 64),
 }
 SMOKE_IMAGES, SMOKE_SIDE, SMOKE_SCALES = (48, 8), 168, "1,2,4"
-EVERY_EPOCH = 250  # test images after an epoch; all of them at the end
 
 
 def recipe(run, trunk="vgg16", initial="", stage=0, earlier="", shorter=600, scales="8,16,32"):
@@ -107,7 +115,7 @@ def recipe(run, trunk="vgg16", initial="", stage=0, earlier="", shorter=600, sca
 DEVIATIONS = [
     "difficult objects are left out, as in the release; the paper does not say",
     "proposals of at least 16 pixels of the scaled image; the release scales that with the image",
-    f"the scores after an epoch are of about {EVERY_EPOCH} test images",
+    SOME_TESTED,
 ]
 
 

@@ -34,7 +34,7 @@ from keras_cnns.training import JIT_COMPILE, SGD, step_decay
 from reproductions.fcn_voc import LAST, NETWORKS
 from reproductions.hed_trunk import MEAN
 from reproductions.pictures import draw_label_maps
-from reproductions.record import measured, publish, told, write_json
+from reproductions.record import CAMVID, measured, publish, told, write_json
 from reproductions.run import folder_of
 from reproductions.segmentation import start_from
 from reproductions.study import SEEDS, Difference, of, save
@@ -76,7 +76,7 @@ DEVIATIONS = [
 def main(arguments=None):
     parser = argparse.ArgumentParser(f"python -m reproductions.{SCRIPT}", description=__doc__)
     parser.formatter_class = argparse.RawTextHelpFormatter
-    parser.add_argument("--data-dir", type=Path, help="CamVid's folder, or the one that it lies in")
+    parser.add_argument("--data-dir", type=Path, help=CAMVID)
     parser.add_argument("--out", type=Path, help="the folder of features, trainings, record and pictures")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"of each network (default: {SEEDS})")
     parser.add_argument("--smoke", action="store_true", help="a few digits and a trunk at random; decides nothing")

@@ -26,7 +26,7 @@ from keras_cnns.inspection.tiles import framed, mosaic, photograph
 from keras_cnns.losses import minimax_value
 from reproductions.gan_mnist import SAMPLES, VALIDATION
 from reproductions.gradients import decided
-from reproductions.record import measured, parser_of, publish
+from reproductions.record import A_MINUTE, BESIDE, measured, parser_of, publish
 from reproductions.study import SEEDS, Training, finished, save, train
 
 SCRIPT, BUDGET = "gan_digits", "--dataset digits --steps 20000"
@@ -36,8 +36,8 @@ POINTS = 0.7, 0.3  # the data's distribution in the world of two points
 
 
 def main(arguments=None):
-    parser = parser_of(SCRIPT, __doc__, "the record to write; the trainings lie beside it, and go on if they are there")
-    parser.add_argument("--smoke", action="store_true", help="about a minute a training; decides nothing")
+    parser = parser_of(SCRIPT, __doc__, BESIDE)
+    parser.add_argument("--smoke", action="store_true", help=A_MINUTE)
     options = parser.parse_args(arguments)
     options.data_dir = None
     runs = []

@@ -11,7 +11,7 @@ from keras_cnns.data import digits, tfds_images
 from keras_cnns.files import whole
 from reproductions.dcgan import scaled
 from reproductions.generation import fitted
-from reproductions.record import git_commit, measured, parser_of, publish, write_json
+from reproductions.record import PREPARED, git_commit, measured, parser_of, publish, write_json
 from reproductions.study import SEEDS, Training, finished, train
 
 RECIPE, EPOCHS = "dcgan_fashion_mnist", 8  # trained for so long where no run is given
@@ -21,7 +21,7 @@ def options_of(script, documentation, arguments, data=True):
     """The flags of such a study; a smoke run has a record of its own. data: whether it has images to be told of."""
     parser = parser_of(script, documentation, "the record; goes on if it is there")
     if data:
-        parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
+        parser.add_argument("--data-dir", help=PREPARED)
         parser.add_argument("--run", type=Path, help=f"folder of a finished {RECIPE}; else {EPOCHS} epochs are trained")
     parser.add_argument("--smoke", action="store_true", help="about a minute on digits; decides nothing")
     options = parser.parse_args(arguments)

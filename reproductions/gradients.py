@@ -9,7 +9,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from keras_cnns.data import tfds_images
-from reproductions.record import git_commit, measured, parser_of, publish, write_json
+from reproductions.record import PREPARED, git_commit, measured, parser_of, publish, write_json
 from reproductions.study import SEEDS
 
 
@@ -59,7 +59,7 @@ def main(script, documentation, data, variants, claims, deviations, arguments=No
         deviations: from the paper.
     """
     parser = parser_of(script, documentation, "the record; goes on if it is there")
-    parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
+    parser.add_argument("--data-dir", help=PREPARED)
     options = parser.parse_args(arguments)
     train = data(tfds_images("cifar10", "train", options.data_dir))
     options.out.parent.mkdir(parents=True, exist_ok=True)

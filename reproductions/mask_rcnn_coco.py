@@ -32,7 +32,7 @@ from keras_cnns.export import load_source
 from keras_cnns.files import whole
 from keras_cnns.layers import BatchNormalization, Preprocessing
 from keras_cnns.training import SGD, step_decay
-from reproductions.detection import MEAN
+from reproductions.detection import EVERY_EPOCH, MEAN, SOME_TESTED
 from reproductions.pictures import save_page
 from reproductions.recipe import Claim, Recipe
 from reproductions.runner import main
@@ -40,7 +40,6 @@ from reproductions.runner import main
 MASK_AP = {"fpn": 33.6, "c4": 30.3}  # Table 2a, ResNet-50
 ROIS = {"fpn": 512, "c4": 64}  # section 3.1
 SMOKE_IMAGES, SMOKE_SIDE = (16, 4), 96
-EVERY_EPOCH = 250  # test images after an epoch; all of them at the end
 
 
 def recipe(
@@ -110,7 +109,7 @@ DEVIATIONS = [
     "a learning rate that grows over the first hundredth of the steps, Detectron's, and is proportional to the batch",
     "neither biases nor batch normalisation decay; the paper does not say",
     "crowds are no objects to learn from, and boxes on them count as background",
-    f"the scores after an epoch are of about {EVERY_EPOCH} test images",
+    SOME_TESTED,
 ]
 
 

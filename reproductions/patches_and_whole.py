@@ -22,7 +22,7 @@ from matplotlib import pyplot as plt
 from keras_cnns import alexnet
 from keras_cnns.data import camvid, digit_masks
 from keras_cnns.segmentation import convolutionalize
-from reproductions.record import measured, parser_of, publish, told
+from reproductions.record import CAMVID, measured, parser_of, publish, told
 from reproductions.run import folder_of
 from reproductions.study import save
 
@@ -41,7 +41,7 @@ def small_network(classes=11):
 
 def main(arguments=None):
     parser = parser_of(SCRIPT, __doc__)
-    parser.add_argument("--data-dir", type=Path, help="CamVid's folder, or the one that it lies in")
+    parser.add_argument("--data-dir", type=Path, help=CAMVID)
     parser.add_argument("--smoke", action="store_true", help="a small image, which needs no download; decides nothing")
     return told(measure, parser.parse_args(arguments))
 

@@ -188,6 +188,14 @@ def short(commit):
     return commit[:10] + commit[40:] if commit else "unknown"
 
 
+# What flags that several scripts have say of themselves.
+PREPARED = "where TensorFlow Datasets keeps its prepared data"
+CAMVID = "CamVid's folder, or the one that it lies in"
+BCCD = "BCCD's folder, in the layout of VOC"
+BESIDE = "the record to write; the trainings lie beside it, and go on if they are there"
+A_MINUTE = "about a minute a training; decides nothing"
+
+
 def parser_of(script, documentation, out="the record to write"):
     """The flags of a script that makes such a record: --out, which `out` explains; the script adds its own."""
     parser = argparse.ArgumentParser(f"python -m reproductions.{script}", description=documentation)

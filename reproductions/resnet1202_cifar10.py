@@ -20,14 +20,14 @@ from keras_cnns import resnet_cifar
 from keras_cnns.data import statistics, tfds_images
 from keras_cnns.data.augmentation import pad_and_crop, random_flip, subtract_mean
 from keras_cnns.training import JIT_COMPILE, SGD, small_memory_step
-from reproductions.record import measured, parser_of, publish
+from reproductions.record import PREPARED, measured, parser_of, publish
 
 SCRIPT, BATCH, STEPS, LIMIT_GB = "resnet1202_cifar10", 128, 10, 20
 
 
 def main(arguments=None):
     parser = parser_of(SCRIPT, __doc__)
-    parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
+    parser.add_argument("--data-dir", help=PREPARED)
     options = parser.parse_args(arguments)
     keras.utils.set_random_seed(0)
     train = tfds_images("cifar10", "train", options.data_dir)

@@ -25,7 +25,7 @@ from keras_cnns.detection import compute_proposals, read_proposals
 from keras_cnns.detection.selective_search import WIDTH, fitted, group, partitions
 from keras_cnns.evaluation import best_overlaps, coverage
 from keras_cnns.ops import iou
-from reproductions.record import measured, parser_of, publish, told
+from reproductions.record import BCCD, measured, parser_of, publish, told
 from reproductions.study import save
 
 SCRIPT = "selective_search_bccd"
@@ -43,7 +43,7 @@ THRESHOLDS = tuple(np.arange(0.5, 1.0, 0.05).round(2).tolist())
 def main(arguments=None):
     parser = parser_of(SCRIPT, __doc__, "the record, pictures and boxes beside it")
     add = parser.add_argument
-    add("--data-dir", type=Path, required=True, help="BCCD's folder, in the layout of VOC")
+    add("--data-dir", type=Path, required=True, help=BCCD)
     add("--images", type=int, help="only the first so many; decides nothing")
     return told(measure, parser.parse_args(arguments))
 

@@ -21,7 +21,7 @@ from keras_cnns import overfeat
 from keras_cnns.detection import sliding_window
 from keras_cnns.detection.sliding_window import dense
 from reproductions.patches_and_whole import compared, compiled
-from reproductions.record import measured, parser_of, publish, told
+from reproductions.record import BCCD, measured, parser_of, publish, told
 from reproductions.selective_search_bccd import annotated
 
 SCRIPT = "sliding_window_bccd"
@@ -64,7 +64,7 @@ def both_ways(model, slid, image):
 
 def main(arguments=None):
     parser = parser_of(SCRIPT, __doc__)
-    parser.add_argument("--data-dir", type=Path, required=True, help="BCCD's folder, in the layout of VOC")
+    parser.add_argument("--data-dir", type=Path, required=True, help=BCCD)
     return told(measure, parser.parse_args(arguments))
 
 

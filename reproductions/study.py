@@ -16,7 +16,7 @@ from statistics import mean
 from matplotlib import pyplot as plt
 
 from keras_cnns.files import whole
-from reproductions.record import measured, publish
+from reproductions.record import A_MINUTE, PREPARED, measured, publish
 
 SEEDS = 3
 # What a test gives, of a classifier, of a network that labels every pixel or of a detector, and what a study calls it.
@@ -115,10 +115,10 @@ def main(study, arguments=None):
         description=study.description,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
+    parser.add_argument("--data-dir", help=PREPARED)
     parser.add_argument("--out", type=Path, default=Path("runs/studies"), help="trainings that lie there are used")
     parser.add_argument("--seeds", type=int, default=study.seeds, help=f"of each network (default: {study.seeds})")
-    parser.add_argument("--smoke", action="store_true", help="about a minute a training; decides nothing")
+    parser.add_argument("--smoke", action="store_true", help=A_MINUTE)
     options = parser.parse_args(arguments)
     if options.seeds < 1:
         parser.error(f"--seeds is {options.seeds}; it must be at least 1")

@@ -21,7 +21,7 @@ from matplotlib import pyplot as plt
 from keras_cnns.data import camvid, digit_masks
 from keras_cnns.export import load_source
 from keras_cnns.layers import BedOfNailsUnpooling, MaxPoolingWithIndices, MaxUnpooling, NearestUnpooling
-from reproductions.record import measured, parser_of, publish, told
+from reproductions.record import CAMVID, measured, parser_of, publish, told
 from reproductions.run import folder_of
 from reproductions.study import save
 
@@ -32,7 +32,7 @@ NAMES = ("max", "nearest", "bed of nails")
 def main(arguments=None):
     parser = parser_of(SCRIPT, __doc__, "the record, pictures beside")
     parser.add_argument("run", type=Path, help="the folder of a run on CamVid whose network pools")
-    parser.add_argument("--data-dir", type=Path, help="CamVid's folder, or the one that it lies in")
+    parser.add_argument("--data-dir", type=Path, help=CAMVID)
     parser.add_argument("--smoke", action="store_true", help="digits, which need no download; decides nothing")
     return told(measure, parser.parse_args(arguments))
 

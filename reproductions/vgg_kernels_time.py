@@ -18,7 +18,7 @@ from benchmarks.results import ratios, spread
 from keras_cnns.data import tfds_images
 from keras_cnns.inspection import layer_table
 from keras_cnns.training import SGD
-from reproductions.record import measured, parser_of, publish
+from reproductions.record import PREPARED, measured, parser_of, publish
 from reproductions.study import save
 from reproductions.vgg_cifar10 import small_vgg
 
@@ -71,7 +71,7 @@ def draw(record, path):
 
 def main(arguments=None):
     parser = parser_of(SCRIPT, __doc__)
-    parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its prepared data")
+    parser.add_argument("--data-dir", help=PREPARED)
     options = parser.parse_args(arguments)
     keras.utils.set_random_seed(0)
     train = tfds_images("cifar10", "train", options.data_dir)
