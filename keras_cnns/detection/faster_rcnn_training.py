@@ -111,6 +111,7 @@ class FasterRCNNTraining(keras.Model):
         return losses
 
     def random(self, shape, stream):
+        """Numbers as `of_step` gives them, of this step."""
         return of_step(self.optimizer, self.seed, shape, stream)
 
 

@@ -46,6 +46,7 @@ class Features:
         self.done = np.load(folder / "done.npy", mmap_mode="r+")
 
     def create(self, folder, contents):
+        """Reserve the room, and say how much it is."""
         folder.mkdir(parents=True, exist_ok=True)
         rows = int(self.starts[-1])
         size, free = 2 * rows * self.width, shutil.disk_usage(folder).free

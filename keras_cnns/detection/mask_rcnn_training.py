@@ -111,4 +111,5 @@ class MaskRCNNTraining(keras.Model):
         return [tf.reshape(each, (-1, number, *each.shape[1:])) for each in tf.nest.flatten(outputs)]
 
     def random(self, shape, stream):
+        """Numbers as `of_step` gives them, of this step."""
         return of_step(self.optimizer, self.seed, shape, stream)

@@ -48,7 +48,9 @@ def joint_generator(generator: keras.Model, classes: int = 10) -> keras.Model:
 
 
 def pair_discriminator(discriminator: keras.Model, classes: int = 10) -> keras.Model:
-    """Return a discriminator of images with labels: to the given one a label is as many constant maps more.
+    """Return a discriminator of images `(batch, height, width, channels)` with labels, to logits `(batch, 1)`.
+
+    To the given one, which takes `classes` channels more, a label is as many constant maps.
 
     Raises:
         ValueError: no channel left for the image.

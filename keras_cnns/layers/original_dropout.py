@@ -10,7 +10,8 @@ class OriginalDropout(keras.layers.Layer):
 
     `keras.layers.Dropout` scales by `1 / (1 - rate)` while training instead. Both have the same expectation at test
     after the weights above are rescaled, but the initial activations, and with them the effective learning rate, are
-    the paper's only here. Under a `tf.distribute` strategy every replica draws masks of its own from the one seed.
+    the paper's only here. Input and output have one shape, any. Under a `tf.distribute` strategy every replica draws
+    masks of its own from the one seed.
 
     Args:
         rate: fraction of units dropped, in [0, 1).

@@ -82,7 +82,8 @@ def non_max_suppression_per_class(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the boxes and classes that stay when only boxes of the same class drop each other: indices and classes.
 
-    Both are `(K,)`, int32, K at most `max_outputs`, best first. A box can stay in several classes.
+    Both are `(K,)`, int32, K at most `max_outputs`, best first. A box can stay in several classes. Source: R-CNN,
+    section 2.2.
 
     Args:
         boxes: `(N, 4)`, or `(N, classes, 4)` if each class has its own.

@@ -66,6 +66,7 @@ class AdversarialModel(keras.Model):
 
     @property
     def optimizers(self):
+        """Both, the discriminator's first: `Checkpoints` keeps them."""
         return [self.optimizer, self.generator_optimizer]
 
     @property
@@ -95,6 +96,7 @@ class AdversarialModel(keras.Model):
         return [*tf.nest.flatten(made), *labels]
 
     def logits(self, shown):
+        """The discriminator's, of a list that `real` or `fake` gave."""
         return self.discriminator(shown if len(shown) > 1 else shown[0], training=True)
 
     def train_step(self, data):

@@ -65,6 +65,7 @@ class Checkpoints:
             raise OSError(f"{message}; {self.kept()}.") from failure
 
     def write(self, step):
+        """Write the files of a checkpoint, move them into place, and remove those of old ones."""
         part = self.folder / "part"
         shutil.rmtree(part, ignore_errors=True)  # what a killed process left
         try:

@@ -23,7 +23,7 @@ class MaxRMS(keras.constraints.Constraint):
 
 
 def limit_filters(model: keras.Model, radius: float) -> None:
-    """Have the optimizer keep the root mean square of every convolution's filters at `radius` at most."""
+    """Have the optimizer keep the root mean square of every convolution's filters at `radius` at most: `MaxRMS`."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
             layer.kernel.constraint = MaxRMS(radius)
