@@ -20,12 +20,12 @@ from matplotlib import pyplot as plt
 from keras_cnns.data import digits
 from keras_cnns.evaluation import parzen_estimate
 from keras_cnns.export import load_source
-from keras_cnns.files import whole
 from keras_cnns.generative import random_latents, sample
 from keras_cnns.inspection.tiles import framed, mosaic, photograph
 from keras_cnns.losses import minimax_value
 from reproductions.gan_mnist import SAMPLES, VALIDATION
 from reproductions.gradients import decided
+from reproductions.pictures import write_png
 from reproductions.record import A_MINUTE, BESIDE, measured, parser_of, publish
 from reproductions.study import SEEDS, Training, finished, save, train
 
@@ -201,8 +201,7 @@ def draw_examples(folder, out):
             nearest = np.argmin(((learnt - image.reshape(-1) / 255) ** 2).sum(axis=1))
             tiles.append(framed(photograph(255 * learnt[nearest].reshape(28, 28, 1)), (220, 180, 0), 1))
     picture = mosaic(tiles, 9).repeat(3, axis=0).repeat(3, axis=1)
-    with whole(out.with_name(f"{out.stem}-examples.png")) as part:
-        part.write_bytes(tf.io.encode_png(picture).numpy())
+    write_png(out.with_name(f"{out.stem}-examples.png"), picture)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import sys
 from functools import partial
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from keras_cnns import load_layers
@@ -29,11 +28,10 @@ from keras_cnns.data.segmentation import image_alone
 from keras_cnns.detection import MaskRCNNTraining, detect, draw_masks, mask_rcnn
 from keras_cnns.evaluation import coco_mask_scores, coco_scores
 from keras_cnns.export import load_source
-from keras_cnns.files import whole
 from keras_cnns.layers import BatchNormalization, Preprocessing
 from keras_cnns.training import SGD, step_decay
 from reproductions.detection import EVERY_EPOCH, MEAN, SOME_TESTED
-from reproductions.pictures import save_page
+from reproductions.pictures import save_page, write_png
 from reproductions.recipe import Claim, Recipe
 from reproductions.runner import main
 
@@ -141,8 +139,7 @@ def save_instances(model, images, folder, preprocessing, count=4):
     rows = []
     for number, (found, there, photo) in enumerate(found_and_true(model, images, preprocessing, count)):
         rows.append(side_by_side(photo, there, found, images.labels))
-        with whole(folder / f"{number}.png") as part:
-            part.write_bytes(tf.io.encode_png(photo).numpy())
+        write_png(folder / f"{number}.png", photo)
     save_page(rows, folder / "examples.png")
 
 

@@ -87,14 +87,19 @@ def draw_scores(right, steps, rows, record, curve):
             right.axhline(claim["paper"], color="black", linestyle=":", label=f"paper: {claim['paper']:.2f} %")
 
 
+def write_png(path, image):
+    """Write a uint8 image, `(height, width, 1 or 3)`."""
+    with whole(path) as part:
+        part.write_bytes(tf.io.encode_png(image).numpy())
+
+
 def save_test_images(model, images, folder, count=10):
     """Write test images as PNG files named by their order and label: what a user would send to the exported model."""
     folder.mkdir(exist_ok=True)
     images, stride = images.originals(), max(len(images) // count, 1)
     for number, (image, label) in enumerate(images.batches(1).shard(stride, 0).take(count)):
         name = f"{number}-{images.labels[int(label[0])].replace('/', '_')}.png"
-        with whole(folder / name) as part:
-            part.write_bytes(tf.io.encode_png(image[0]).numpy())
+        write_png(folder / name, image[0])
 
 
 def save_segmentations(model, images, folder, count=4):
@@ -102,8 +107,7 @@ def save_segmentations(model, images, folder, count=4):
     folder.mkdir(exist_ok=True)
     rows = []
     for number, (photo, mask, given) in enumerate(some_with_masks(images, count)):
-        with whole(folder / f"{number}.png") as part:
-            part.write_bytes(tf.io.encode_png(photo).numpy())
+        write_png(folder / f"{number}.png", photo)
         rows.append((photo, mask, labelled(model, given, photo.shape[:2])))
     draw_label_maps(rows, ("image", "truth", model.name), images.labels, folder / "examples.png")
 
@@ -123,8 +127,7 @@ def save_colours(model, images, folder, count=6):
     stride, rows = max(len(images) // count, 1), []
     for number, (photo, _) in enumerate(images.batches(1).shard(stride, 0).take(count)):
         photo = np.uint8(np.clip(np.round(photo), 0, 255))
-        with whole(folder / f"{number}.png") as part:
-            part.write_bytes(tf.io.encode_png(photo[0]).numpy())
+        write_png(folder / f"{number}.png", photo[0])
         grey = np.asarray(Image.fromarray(photo[0]).convert("L").convert("RGB"))
         rows.append([Image.fromarray(each) for each in (photo[0], grey, colorize(model, photo)[0])])
     save_page(rows, folder / "examples.png")
@@ -137,8 +140,7 @@ def save_detections(model, images, folder, preprocessing, count=6):
     for number, (photo, found) in enumerate(images.originals().batches(1).shard(stride, 0).take(count)):
         photo = photo[0].numpy()
         objects, proposals = objects_and_proposals(found[0].numpy())
-        with whole(folder / f"{number}.png") as part:
-            part.write_bytes(tf.io.encode_png(photo).numpy())
+        write_png(folder / f"{number}.png", photo)
         given = len(model.outputs) == 2  # it is given boxes; others find their own
         (detected,) = detect(model, [photo], preprocessing, [proposals] if given else None)
         detected = {name: each[detected["scores"] >= 0.5] for name, each in detected.items()}

@@ -1,4 +1,4 @@
-"""RESULTS.md and its pictures, from the records of real runs alone: nothing in it is typed.
+"""RESULTS.md and its pictures, from the records of real runs: nothing is typed but what a person saw in some pictures.
 
     python -m reproductions.report
 
