@@ -74,7 +74,9 @@ def claims(runs):
         holds = (lambda ratio: ratio < VANISHED) if vanishes else (lambda ratio: ratio > HEALTHY)
         for step, norms in zip(MEASURED, np.moveaxis(norms_of(runs, name), 1, 0), strict=True):
             statement = f"{name}: the gradient {words}, step {step}"
-            rows.append(decided("R0", statement, norms[:, 0] / norms[:, -1], rule, holds))
+            first, last = norms[:, 0], norms[:, -1]
+            ratios = np.divide(first, last, out=np.zeros_like(first), where=first != 0)  # 0 / 0 has vanished too
+            rows.append(decided("R0", statement, ratios, rule, holds))
     return rows
 
 

@@ -87,6 +87,9 @@ def test_the_scripts_claims_are_those_of_their_layers():
     assert len(rows) == 12 and {row["verdict"] for row in rows if "batch norm" in row["statement"]} == {"holds"}
     verdicts = [row["verdict"] for row in rows if "no norm" in row["statement"]]
     assert verdicts == ["does not hold"] * 3 + ["holds"] * 3  # He's is said not to vanish, N(0, 0.01²) to vanish
+    runs[3]["norms"] = {0: [0.0, 0.0], 50: [float("nan")] * 2, 200: [0.0, 1.0]}  # nothing comes down; diverged
+    rows = gradients_cifar10.claims(runs)[-3:]
+    assert [(row["ours"], row["verdict"]) for row in rows] == [("0", "holds"), ("nan", "does not hold"), ("0", "holds")]
 
 
 def test_plain56_without_normalisation_has_biases_and_its_own_start():
