@@ -22,7 +22,7 @@ from reproductions.mask_rcnn_coco import found_and_true, side_by_side
 from reproductions.pictures import save_page
 from reproductions.study import Difference, Least, Study, Training, band, final, main, of, save
 
-SIDE, EPOCHS = 256, 6
+SIDE, EPOCHS = 256, 3
 RESAMPLES, SMOKE_IMAGES = 100, 4
 SMALL = f"--trunk resnet18 --shorter {SIDE} --rois 64 --batch-size 2 --epochs {EPOCHS} --keep-checkpoints 1"
 TRAININGS = {
