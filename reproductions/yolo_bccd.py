@@ -108,7 +108,7 @@ STUDY = Study(
     ],
     deviations=[
         f"Fast YOLO from random weights, {SIDE}x{SIDE} pixels, S = {GRID}, B = 2, {EPOCHS} epochs in batches of 16",
-        "Adam and standardised pixels; with SGD, 224x224 pixels, S = 14 and 60 epochs the mAP was 3.1 % (commit 9881508)",
+        "Adam and standardised pixels; with SGD, 224x224 pixels, S = 14, 60 epochs the mAP was 3.1 % (commit 9881508)",
         *faster_rcnn_bccd.STUDY.deviations,
     ],
     finalists=lambda runs: ["yolo"],  # another seed of Faster R-CNN would be the better part of an hour
