@@ -5,10 +5,10 @@
 Paper: on VOC 2007 YOLO's mAP is 63.4 % at 45 images a second and Fast YOLO's 52.7 % at 155, Faster R-CNN's with VGG-16
 73.2 % at 7. Here the three networks' times are measured in one run, at the papers' input sizes, with random weights;
 and Fast YOLO is trained on photographs of blood cells from random weights, as far as two cores go: 128x128 pixels in
-place of 448x448, so that there is time for its 135 epochs. It learns by Adam from standardised pixels: by the paper's SGD,
-from 1,080 batches of 224x224 pixels that are bright nearly everywhere, it learned no more than the mean box. Beside it
-are Faster R-CNN of `faster_rcnn_bccd`, whose trainings are used if they lie in the same --out, and a detector that sees
-no image: at every cell each class's mean box.
+place of 448x448, so that there is time for the paper's 135 epochs. It learns by Adam from standardised pixels: by the
+paper's SGD, from 1,080 batches of 224x224 pixels that are bright nearly everywhere, it learned no more than the mean
+box. Beside it are Faster R-CNN of `faster_rcnn_bccd`, whose trainings are used if they lie in the same --out, and a
+detector that sees no image: at every cell each class's mean box.
 """
 
 import functools
