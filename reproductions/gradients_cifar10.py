@@ -74,20 +74,31 @@ def claims(runs):
         holds = (lambda ratio: ratio < VANISHED) if vanishes else (lambda ratio: ratio > HEALTHY)
         for step, norms in zip(MEASURED, np.moveaxis(norms_of(runs, name), 1, 0), strict=True):
             statement = f"{name}: the gradient {words}, step {step}"
-            rows.append(decided("R0", statement, norms[:, 0] / norms[:, -1], rule, holds))
+            first, last = norms[:, 0], norms[:, -1]
+            ratios = np.divide(first, last, out=np.zeros_like(first), where=first != 0)  # 0 / 0 has vanished too
+            rows.append(decided("R0", statement, ratios, rule, holds))
     return rows
 
 
 def draw(record, path):
-    figure, grid = plt.subplots(1, len(VARIANTS), figsize=(13, 3.8), sharey=True, layout="constrained")
+    figure, grid = plt.subplots(1, len(VARIANTS), figsize=(14, 3.8), sharex=True, sharey=True, layout="constrained")
     for name, axes in zip(VARIANTS, grid, strict=True):
+        losses = np.array([run["losses"] for run in record["runs"] if run["name"] == name])
+        good = np.isfinite(losses).all(axis=1)
         for number, (step, curves) in enumerate(
             zip(MEASURED, np.moveaxis(norms_of(record["runs"], name), 1, 0), strict=True)
         ):
-            layers = np.arange(1, curves.shape[1] + 1)
-            geometric_band(axes, layers, curves, color=f"C{number}", label=f"step {step}")
-        loss = np.mean([run["losses"][-10:] for run in record["runs"] if run["name"] == name])
-        axes.set(title=f"{name}\nloss after {STEPS} steps: {loss:.2f}", xlabel="layer", yscale="log")
+            if curves[good].any():
+                layers = np.arange(1, curves.shape[1] + 1)
+                geometric_band(axes, layers, curves[good], color=f"C{number}", label=f"step {step}")
+        if not axes.lines:
+            axes.text(0.5, 0.5, "0 in every layer, at each step", transform=axes.transAxes, ha="center")
+        diverged = f"; {np.sum(~good)} of {len(good)} diverged" if not good.all() else ""
+        axes.set(
+            title=f"{name}\nloss after {STEPS}: {losses[good, -10:].mean():.2f}{diverged}",
+            xlabel="layer",
+            yscale="log",
+        )
         axes.grid(alpha=0.3)
     grid[0].set_ylabel("norm of the kernel's gradient")
     grid[0].legend(fontsize=8)

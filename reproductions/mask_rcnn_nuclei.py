@@ -17,12 +17,13 @@ from tqdm import tqdm
 
 from keras_cnns.data import coco_instances, digit_instances
 from keras_cnns.evaluation import coco_mask_scores
+from keras_cnns.evaluation.instances import encoded
 from keras_cnns.export import load_source
 from reproductions.mask_rcnn_coco import found_and_true, side_by_side
 from reproductions.pictures import save_page
 from reproductions.study import Difference, Least, Study, Training, band, final, main, of, save
 
-SIDE, EPOCHS = 256, 6
+SIDE, EPOCHS = 256, 3
 RESAMPLES, SMOKE_IMAGES = 100, 4
 SMALL = f"--trunk resnet18 --shorter {SIDE} --rois 64 --batch-size 2 --epochs {EPOCHS} --keep-checkpoints 1"
 TRAININGS = {
@@ -43,7 +44,8 @@ def measure(folder, options):
         images = coco_instances(f"{options.data_dir}/instances_val.json", f"{options.data_dir}/val")
     model, preprocessing, _ = load_source(folder)
     found, there, photos = zip(*found_and_true(model, images, preprocessing), strict=True)
-    score = lambda chosen: coco_mask_scores([found[i] for i in chosen], [there[i] for i in chosen], images.labels)
+    runs = [[{**each, "masks": encoded(each)} for each in those] for those in (found, there)]  # once for all draws
+    score = lambda chosen: coco_mask_scores(*([those[i] for i in chosen] for those in runs), images.labels)
     random = np.random.default_rng(0)
     draws = random.integers(len(found), size=(4 if options.smoke else RESAMPLES, len(found)))
     values = [score(chosen)["ap"] for chosen in tqdm(draws, "bootstrap", unit=" draws", leave=False)]

@@ -87,3 +87,17 @@ def test_the_scripts_claims_are_those_of_their_layers():
     assert len(rows) == 12 and {row["verdict"] for row in rows if "batch norm" in row["statement"]} == {"holds"}
     verdicts = [row["verdict"] for row in rows if "no norm" in row["statement"]]
     assert verdicts == ["does not hold"] * 3 + ["holds"] * 3  # He's is said not to vanish, N(0, 0.01²) to vanish
+    runs[3]["norms"] = {0: [0.0, 0.0], 50: [float("nan")] * 2, 200: [0.0, 1.0]}  # nothing comes down; diverged
+    rows = gradients_cifar10.claims(runs)[-3:]
+    assert [(row["ours"], row["verdict"]) for row in rows] == [("0", "holds"), ("nan", "does not hold"), ("0", "holds")]
+
+
+def test_plain56_without_normalisation_has_biases_and_its_own_start():
+    convolutions = lambda model: [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    model = gradients_cifar10.plain56("no norm", gradients_cifar10.SMALL, classes=10, seed=0)
+    # 19 layers of 16 maps, 18 of 32 and 18 of 64: 2,032 maps, each with a bias in place of a scale and a shift
+    assert len(convolutions(model)) == 55 and model.count_params() == 853_018 - 2 * 2032 + 2032
+    assert model(np.zeros((1, 32, 32, 3), "float32")).shape == (1, 10)
+    assert [float(np.std(layer.kernel)) for layer in convolutions(model)] == pytest.approx([0.01] * 55, rel=0.15)
+    last = convolutions(gradients_cifar10.plain56("no norm", gradients_cifar10.HE, classes=10, seed=0))[-1]
+    assert np.std(last.kernel) == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.05)

@@ -58,3 +58,28 @@ def test_the_training_is_the_papers(variant, paper, monkeypatch, tmp_path):
     assert images.shape == (2, 448, 448, 3) and tf.reduce_max(images) <= 1 and objects.shape == (2, 9, 6)
     pixels = digit_boxes("test").arrays[0][:2]
     np.testing.assert_allclose(recipe.preprocessing(pixels), images, atol=0.51 / 255)
+
+
+@pytest.mark.slow
+def test_from_scratch_the_images_differ_more_and_adam_learns(monkeypatch, tmp_path):
+    boxes = {split: digit_boxes(split).take(8) for split in ("train", "test")}
+    monkeypatch.setattr(runner.Run, "boxes", lambda run, *names: (boxes["train"], boxes["test"]))
+    monkeypatch.setattr(yolo_voc, "yolo", lambda *arguments: arguments)
+    monkeypatch.setattr(yolo_voc, "start_from", lambda model, initial: "")
+    arguments = ["--from-scratch", "--side", "64", "--epochs", "135", "--batch-size", "4", "--out", str(tmp_path)]
+    options, parameters = runner.parse(yolo_voc.recipe, "yolo_voc", arguments)
+    recipe = yolo_voc.recipe(runner.Run("yolo_voc", options, parameters), **parameters)
+    assert type(recipe.optimizer).__name__ == "Adam" and recipe.optimizer.l2 == 0
+    for step, rate in {
+        0: 5e-5,
+        149: 5e-4,
+        150: 5e-5,
+        210: 5e-6,
+    }.items():  # the paper's by a twentieth; 2 steps an epoch
+        assert float(recipe.optimizer._learning_rate(step)) == pytest.approx(rate), step
+    pixels = np.concatenate([recipe.preprocessing(image) for image, _ in boxes["train"].originals().batches(1)])
+    assert pixels.mean(axis=(0, 1, 2)) == pytest.approx(np.zeros(3), abs=0.02)
+    assert pixels.std(axis=(0, 1, 2)) == pytest.approx(np.ones(3), abs=0.02)
+    images, _ = next(iter(recipe.test.batches(4)))
+    given = np.concatenate([recipe.preprocessing(image) for image, _ in boxes["test"].originals().batches(1)])[:4]
+    np.testing.assert_allclose(given, images, atol=0.02)
