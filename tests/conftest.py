@@ -1,8 +1,10 @@
 """Two CPU devices for every test, so that strategies can be tested anywhere; to be set before TensorFlow starts."""
 
 import contextlib
+import json
 import resource
 import subprocess
+import sys
 
 import keras
 import pytest
@@ -36,6 +38,39 @@ def save_and_load(tmp_path):
         return keras.models.load_model(tmp_path / "model.keras")
 
     return save_and_load
+
+
+WITHOUT_LIBRARY = """
+import contextlib, io, json, os, sys, traceback
+sys.modules["keras_cnns"] = sys.modules["keras"] = None  # importing either raises
+answers = sys.stdout
+for line in sys.stdin:
+    code, sys.argv, folder = json.loads(line)
+    os.chdir(folder)
+    printed, failure = io.StringIO(), None
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(code, {})
+    except Exception:
+        failure = traceback.format_exc()
+    print(json.dumps([printed.getvalue(), failure]), file=answers, flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def without_library():
+    """A function that runs code with its arguments where TensorFlow is, but neither Keras nor this library, and returns
+    what was printed: in one process for all tests, since TensorFlow's start takes seconds."""
+    command = [sys.executable, "-c", WITHOUT_LIBRARY]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def run(code, *arguments, folder):
+            print(json.dumps([code, ["-c", *map(str, arguments)], str(folder)]), file=process.stdin, flush=True)
+            printed, failure = json.loads(process.stdout.readline())
+            assert not failure, failure
+            return printed
+
+        yield run
 
 
 @pytest.fixture(params=["tmpfs", "limit"])

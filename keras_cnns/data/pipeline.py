@@ -168,6 +168,7 @@ class Images:
     def _decoded(self, records, seed, epoch):
         """(index, image, label) of records, with the per-image functions applied and corrupt images left out."""
 
+        @tf.function  # which is traced once, though there are two ways to it
         def load(index, name, image, label):
             key = example_keys(seed, epoch, index)
             functions = list(enumerate(self._each))
@@ -205,6 +206,8 @@ class Images:
             return tf.cond(loaded, lambda: True, lambda: tf.py_function(self._tell, [name], tf.bool))
 
         threads = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+        if self.arrays is not None:  # decoded already: none can be corrupt
+            return records.map(load, **threads).map(lambda index, image, label, *_: (index, image, label))
         images = records.batch(AT_ONCE).interleave(load_some, cycle_length=8, block_length=AT_ONCE, **threads)
         return images.filter(good).map(lambda index, image, label, name, loaded: (index, image, label))
 

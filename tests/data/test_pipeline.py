@@ -132,19 +132,19 @@ def test_a_test_folder_is_numbered_by_the_training_folders_classes(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
-def test_a_corrupt_image_is_named_counted_and_left_out(folder, damage, capfd):
-    victims = [next((folder / "coffee").glob("2.*")), next((folder / "rocket").glob("3.*"))]
-    for victim in victims:
-        data = {"truncated": victim.read_bytes()[:400], "text": b"not an image", "empty": b""}[damage]
-        victim.write_bytes(data)
+def test_corrupt_images_are_named_counted_and_left_out(folder, capfd):
+    """A JPEG and a PNG that are cut off, two that are text, two that are empty."""
+    victims = [folder / name for name in ("coffee/2.jpg", "coffee/3.png", "rocket/1.jpg", "rocket/2.png")]
+    victims += [folder / name for name in ("astronaut/2.jpg", "astronaut/3.png")]
+    for number, victim in enumerate(victims):
+        victim.write_bytes([victim.read_bytes()[:400], b"not an image", b""][number // 2])
     seen = []
     for split in ("train", "test"):
         images = square(folder_images(folder, split))
         seen.append(sum(len(labels) for _, labels in images.batches(3)))
         list(images.batches(3, epoch=1))
         seen.append(sorted(images.corrupt))
-    assert seen[0] + seen[2] == 18
+    assert seen[0] + seen[2] == 14
     assert sorted(seen[1] + seen[3]) == sorted(map(str, victims))  # each once, though read twice
     message = capfd.readouterr().err
     assert all(message.count(f"{victim} cannot be decoded") == 1 for victim in victims)
@@ -159,8 +159,7 @@ def test_cutting_before_decoding_gives_the_pixels_of_cutting_after_it(folder, cu
         (folder / name / "full_colours.jpg").write_bytes(encoded.numpy())
     images = folder_images(folder, "train")
     after = images.each(lambda image, key: cut(image, key))  # no Cut: the whole image comes to it
-    for epoch in range(2):
-        equal(images.each(cut).batches(4, epoch=epoch), after.batches(4, epoch=epoch))
+    equal(images.each(cut).batches(4, epoch=1), after.batches(4, epoch=1))
 
 
 def test_only_the_part_is_decoded(monkeypatch):

@@ -1,10 +1,11 @@
-"""A detector whose answers can be worked out by hand: the colour of a box."""
+"""Detectors whose answers can be worked out by hand: the colour of a box; and a small Faster R-CNN."""
 
 import keras
 import numpy as np
 
 from keras_cnns.detection import faster_rcnn_detector, yolo_detector
-from keras_cnns.layers import RoIPooling
+from keras_cnns.layers import RoIPooling, RPNProposals
+from keras_cnns.ops import generate_anchors
 
 LABELS = ["red", "blue"]
 
@@ -37,6 +38,26 @@ def proposing_detector():
     logits, deltas = colour_detector()([image, proposals])
     network = keras.Model([image, sizes], [logits, deltas, proposals, image, image], name="proposing")
     return faster_rcnn_detector(network, deviations=(0.5, 1, 1, 1))  # a blue box is moved by a quarter of its width
+
+
+def small_faster_rcnn(classes, trunk, scales, name="small_faster_rcnn"):
+    """Faster R-CNN with two convolutions of stride 8 and a small head, under the names of the paper's."""
+    image, sizes = keras.Input((None, None, 3), name="image"), keras.Input((2,), name="sizes")
+    x = keras.layers.Conv2D(16, 9, strides=8, padding="same", activation="relu", name="conv1")(image)
+    features = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="conv2")(x)
+    anchors = generate_anchors(16, (1, 2), scales)
+    x = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="rpn_conv_3x3")(features)
+    scores = keras.layers.Conv2D(2 * len(anchors), 1, name="rpn_cls_score")(x)
+    moves = keras.layers.Conv2D(4 * len(anchors), 1, name="rpn_bbox_pred")(x)
+    boxes = RPNProposals(anchors, 8, after=20, name="proposal")(scores, moves, sizes)
+    x = RoIPooling(4, 1 / 8, name="roi_pool5")(features, boxes)
+    x = keras.layers.Reshape((-1, 4 * 4 * 16), name="flatten")(x)
+    for number in (6, 7):
+        x = keras.layers.Dense(32, activation="relu", name=f"fc{number}")(x)
+        x = keras.layers.Dropout(0.5, name=f"drop{number}")(x)
+    logits = keras.layers.Dense(classes + 1, name="cls_score")(x)
+    deltas = keras.layers.Dense(4 * (classes + 1), name="bbox_pred")(x)
+    return keras.Model([image, sizes], [logits, deltas, boxes, scores, moves], name=name)
 
 
 def one_cell_detector():

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_cnns.data.boxes import pad_objects, size_among_objects
 from keras_cnns.detection import FasterRCNNTraining, alternating_steps, faster_rcnn
 from keras_cnns.detection.faster_rcnn_training import ground_truth, trunk
+from tests.detection.small import small_faster_rcnn
 
 SMALL = {"classes": 2, "trunk": "zf", "scales": (2, 4)}
 
@@ -82,10 +83,10 @@ SETTINGS = {"before": 200, "after": 50, "rois": 16}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("paper_loss", [True, False])
-def test_both_parts_learn_together(paper_loss):
+@pytest.mark.parametrize(("build", "paper_loss"), [(faster_rcnn, True), (small_faster_rcnn, False)])
+def test_both_parts_learn_together(build, paper_loss):
     keras.utils.set_random_seed(1)
-    network = faster_rcnn(**SMALL)
+    network = build(**SMALL)
     before = {weight.path: weight.numpy() for weight in network.trainable_variables}
     training = FasterRCNNTraining(network, paper_loss=paper_loss, **SETTINGS)
     rows = trained(training, 4)
@@ -98,7 +99,7 @@ def test_both_parts_learn_together(paper_loss):
 @pytest.mark.slow
 def test_the_four_steps_move_what_they_should():
     keras.utils.set_random_seed(1)
-    first, second = faster_rcnn(**SMALL), faster_rcnn(**SMALL)
+    first, second = small_faster_rcnn(**SMALL), small_faster_rcnn(**SMALL)
     shared = {layer.name for layer in trunk(first).layers}
 
     def part(layer):

@@ -71,7 +71,7 @@ def test_what_is_found_lies_in_its_image(pages):
 @pytest.mark.parametrize("neck", ["fpn", "c4"])
 def test_saved_and_loaded_it_is_the_same(neck, pages, save_and_load):
     model = mask_rcnn(neck=neck, **TINY)
-    again, inputs = save_and_load(model), [pages[0], np.full((2, 2), 96, "float32")]
+    again, inputs = save_and_load(model), [pages[0][:1], np.full((1, 2), 96, "float32")]
     for ours, theirs in zip(model(inputs), again(inputs), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -93,7 +93,7 @@ def test_boxes_and_masks_are_float32_under_mixed_precision(pages):
         model = mask_rcnn(**TINY)
     finally:
         keras.config.set_dtype_policy("float32")
-    found = model([pages[0], np.full((2, 2), 96, "float32")])
+    found = model([pages[0][:1], np.full((1, 2), 96, "float32")])
     assert [each.dtype.name for each in found] == ["float32", "float32", "int32", "float32"]
 
 

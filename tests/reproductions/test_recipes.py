@@ -1,5 +1,6 @@
 """Every script: its flags, and its recipe's figures beside the paper's section on training."""
 
+import functools
 import inspect
 import json
 from pathlib import Path
@@ -9,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_cnns
 import reproductions
 from keras_cnns import vgg
 from reproductions import run, runner
@@ -255,6 +257,8 @@ def test_googlenets_average_is_of_a_quarter_of_the_steps_up_to_10_000(steps, mon
 def test_a_smoke_run_ends(monkeypatch, tmp_path):
     monkeypatch.setattr(run, "SMOKE_TESTS", 10)
     monkeypatch.setattr(run, "SMOKE_FINAL_TESTS", 1)
+    shallow = lambda depth, *arguments, **named: keras_cnns.densenet_cifar(10, *arguments, **named)
+    monkeypatch.setattr(module("densenet_cifar10"), "densenet_cifar", shallow)
     flags = ["--smoke", "--steps", "2", "--batch-size", "2", "--out", str(tmp_path)]
     recipe = module("densenet_cifar10").recipe
     assert runner.main(recipe, flags) in (0, 1)
@@ -290,7 +294,9 @@ def test_densenet_without_augmentation_has_dropout_and_bottlenecks_compress(monk
 @pytest.mark.slow
 def test_vgg_starts_from_configuration_a(monkeypatch, tmp_path):
     """Section 3.1: the first four convolutions and the three fully connected layers; here in a run's folder."""
-    first = vgg("A", classes=10)
+    small = functools.partial(vgg, input_shape=(32, 32, 3))  # fc6 has 512 inputs in place of 25,088
+    monkeypatch.setattr(module("vgg_imagenet"), "vgg", small)
+    first = small("A", classes=10)
     first.save(tmp_path / "model.keras")
     for name, text in (("record.json", '{"data": {"labels": null}}'), ("preprocessing.json", "null")):
         (tmp_path / name).write_text(text)
