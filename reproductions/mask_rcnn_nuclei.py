@@ -19,12 +19,12 @@ from keras_cnns.data import coco_instances, digit_instances
 from keras_cnns.evaluation import coco_mask_scores
 from keras_cnns.evaluation.instances import encoded
 from keras_cnns.export import load_source
-from reproductions.mask_rcnn_coco import found_and_true, side_by_side
-from reproductions.pictures import save_page
+from reproductions.mask_rcnn_coco import found_and_true
 from reproductions.study import Difference, Least, Study, Training, band, final, main, of, save
 
 SIDE, EPOCHS = 256, 3
 RESAMPLES, SMOKE_IMAGES = 100, 4
+SURE = 0.5  # what scores less is not drawn
 SMALL = f"--trunk resnet18 --shorter {SIDE} --rois 64 --batch-size 2 --epochs {EPOCHS} --keep-checkpoints 1"
 TRAININGS = {
     "align": Training("mask_rcnn_coco", SMALL),
@@ -50,11 +50,27 @@ def measure(folder, options):
     draws = random.integers(len(found), size=(4 if options.smoke else RESAMPLES, len(found)))
     values = [score(chosen)["ap"] for chosen in tqdm(draws, "bootstrap", unit=" draws", leave=False)]
     if folder.name.startswith("align-0"):
-        order = np.argsort([score([number])["ap"] for number in range(len(found))])[::-1]  # the best first
-        chosen = [order[0], order[len(order) // 2], order[-1]]
-        rows = [side_by_side(photos[i], there[i], found[i], images.labels) for i in chosen]
-        save_page(rows, options.out / "mask_rcnn_nuclei-examples.png")
+        each = np.array([score([number])["ap"] for number in range(len(found))])
+        draw_examples(photos, there, found, each, options.out / "mask_rcnn_nuclei-examples.png")
     return {"interval": np.percentile(values, [2.5, 97.5]).round(2).tolist(), "images": len(found)}
+
+
+def draw_examples(photos, there, found, ap, path):
+    """The best, the median and the worst image by their AP: as it is, with the masks labelled, with those found."""
+    order = np.argsort(ap)
+    rows = {"best": order[-1], "median": order[len(order) // 2], "worst": order[0]}
+    figure, grid = plt.subplots(len(rows), 3, figsize=(11, 11.4), layout="constrained")
+    for axes, (name, number) in zip(grid, rows.items(), strict=True):
+        labelled, sure = there[number]["masks"], found[number]["masks"][found[number]["scores"] >= SURE]
+        axes[0].set_title(f"{name}: mask AP {ap[number]:.0f} %, brightened")
+        axes[1].set_title(f"{len(labelled)} labelled")
+        axes[2].set_title(f"{len(sure)} found with a score of {SURE} or more")
+        for axis, masks in zip(axes, ((), labelled, sure), strict=True):
+            axis.imshow(photos[number] / max(photos[number].max(), 1))
+            for place, mask in enumerate(masks):
+                axis.contour(mask, [0.5], colors=[f"C{place % 10}"], linewidths=1.5)
+            axis.axis("off")
+    save(figure, path)
 
 
 def draw(record, path):

@@ -1,9 +1,11 @@
 """What decides B9, from figures written by hand, and that each training is asked for what it is compared by."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from reproductions import mask_rcnn_coco, runner
-from reproductions.mask_rcnn_nuclei import STUDY, TRAININGS, draw
+from reproductions.mask_rcnn_nuclei import STUDY, TRAININGS, draw, draw_examples
 
 AP = {"align": (50.0, 51.0, 52.0), "pool": (49.0, 51.5, 50.0), "softmax": (50.5, 51.1, 52.4)}
 
@@ -35,3 +37,13 @@ def test_each_training_differs_in_what_is_compared(name, different):
     _, parameters = runner.parse(mask_rcnn_coco.recipe, "mask_rcnn_coco", TRAININGS[name].flags.split())
     same = {"neck": "fpn", "trunk": "resnet18", "roi_operation": "align", "mask_activation": "sigmoid", "initial": ""}
     assert parameters == {**same, "shorter": 256, "rois": 64, **different}
+
+
+def test_the_best_the_median_and_the_worst_image_are_drawn(tmp_path):
+    masks = np.zeros((2, 8, 8), bool)
+    masks[0, 1:4, 1:4] = masks[1, 5:7, 2:7] = True
+    photos = [np.full((8, 8, 3), number, "uint8") for number in range(3)]  # one of them all black
+    there = [{"masks": masks}] * 3
+    found = [{"masks": masks[:count], "scores": np.float32([0.9, 0.3][:count])} for count in range(3)]
+    draw_examples(photos, there, found, np.array([0.0, 50.0, 20.0]), tmp_path / "picture.png")
+    assert Image.open(tmp_path / "picture.png").size > (1000, 1000)
