@@ -13,6 +13,7 @@ import sys
 
 import numpy as np
 from matplotlib import pyplot as plt
+from pycocotools import mask as coco
 from tqdm import tqdm
 
 from keras_cnns.data import coco_instances, digit_instances
@@ -44,8 +45,8 @@ def measure(folder, options):
         images = coco_instances(f"{options.data_dir}/instances_val.json", f"{options.data_dir}/val")
     model, preprocessing, _ = load_source(folder)
     found, there, photos = zip(*found_and_true(model, images, preprocessing), strict=True)
-    runs = [[{**each, "masks": encoded(each)} for each in those] for those in (found, there)]  # once for all draws
-    score = lambda chosen: coco_mask_scores(*([those[i] for i in chosen] for those in runs), images.labels)
+    found, there = ([{**each, "masks": encoded(each)} for each in those] for those in (found, there))
+    score = lambda chosen: coco_mask_scores([found[i] for i in chosen], [there[i] for i in chosen], images.labels)
     random = np.random.default_rng(0)
     draws = random.integers(len(found), size=(4 if options.smoke else RESAMPLES, len(found)))
     values = [score(chosen)["ap"] for chosen in tqdm(draws, "bootstrap", unit=" draws", leave=False)]
@@ -56,19 +57,22 @@ def measure(folder, options):
 
 
 def draw_examples(photos, there, found, ap, path):
-    """The best, the median and the worst image by their AP: as it is, with the masks labelled, with those found."""
+    """The best, the median and the worst image by their AP: as it is, with the masks labelled, with those found.
+
+    there, found: of each image, masks as run lengths; what is found is in the order of the scores.
+    """
     order = np.argsort(ap)
     rows = {"best": order[-1], "median": order[len(order) // 2], "worst": order[0]}
     figure, grid = plt.subplots(len(rows), 3, figsize=(11, 11.4), layout="constrained")
     for axes, (name, number) in zip(grid, rows.items(), strict=True):
-        labelled, sure = there[number]["masks"], found[number]["masks"][found[number]["scores"] >= SURE]
+        labelled, sure = there[number]["masks"], found[number]["masks"][: np.sum(found[number]["scores"] >= SURE)]
         axes[0].set_title(f"{name}: mask AP {ap[number]:.0f} %, brightened")
         axes[1].set_title(f"{len(labelled)} labelled")
         axes[2].set_title(f"{len(sure)} found with a score of {SURE} or more")
         for axis, masks in zip(axes, ((), labelled, sure), strict=True):
             axis.imshow(photos[number] / max(photos[number].max(), 1))
             for place, mask in enumerate(masks):
-                axis.contour(mask, [0.5], colors=[f"C{place % 10}"], linewidths=1.5)
+                axis.contour(coco.decode(mask), [0.5], colors=[f"C{place % 10}"], linewidths=1.5)
             axis.axis("off")
     save(figure, path)
 

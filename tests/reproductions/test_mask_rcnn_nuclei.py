@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as coco
 
 from reproductions import mask_rcnn_coco, runner
 from reproductions.mask_rcnn_nuclei import STUDY, TRAININGS, draw, draw_examples
@@ -43,7 +44,8 @@ def test_the_best_the_median_and_the_worst_image_are_drawn(tmp_path):
     masks = np.zeros((2, 8, 8), bool)
     masks[0, 1:4, 1:4] = masks[1, 5:7, 2:7] = True
     photos = [np.full((8, 8, 3), number, "uint8") for number in range(3)]  # one of them all black
-    there = [{"masks": masks}] * 3
-    found = [{"masks": masks[:count], "scores": np.float32([0.9, 0.3][:count])} for count in range(3)]
+    runs = [coco.encode(np.asfortranarray(mask, "uint8")) for mask in masks]
+    there = [{"masks": runs}] * 3
+    found = [{"masks": runs[:count], "scores": np.float32([0.9, 0.3][:count])} for count in range(3)]
     draw_examples(photos, there, found, np.array([0.0, 50.0, 20.0]), tmp_path / "picture.png")
     assert Image.open(tmp_path / "picture.png").size > (1000, 1000)
