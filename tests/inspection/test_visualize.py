@@ -353,7 +353,7 @@ def test_the_images_are_read_once_for_all_examples(subject, monkeypatch):
 
 def test_no_more_images_are_read_than_it_takes(subject, monkeypatch):
     monkeypatch.setattr(subject_module, "PIXELS_AT_ONCE", 2 * 16 * 16)  # batches of two
-    read = []
+    subject, read = Subject(subject.model, subject.preprocessing, subject.labels, subject.images), []
     monkeypatch.setattr(subject.images, "batches", lambda size: (read.append(n) or each for n, each in enumerate(kept)))
     kept = [(np.full((2, 16, 16, 3), n), tf.zeros(2, tf.int64)) for n in range(5)]
     assert subject.pick([3, 0])[3][0].max() == 1 and read == [0, 1]

@@ -1,53 +1,28 @@
 """Faster R-CNN's script: the paper's figures, and whole runs on pages of digits by a small network."""
 
 import json
-import subprocess
-import sys
 
-import keras
 import numpy as np
 import pytest
 
 from keras_cnns.data import digit_boxes
 from keras_cnns.detection import detect
 from keras_cnns.export import load_source
-from keras_cnns.layers import RoIPooling, RPNProposals
-from keras_cnns.ops import generate_anchors
 from reproductions import fast_rcnn_voc, faster_rcnn_voc, runner
+from tests.detection.small import small_faster_rcnn
 
 ALONE = """
 import json, sys, tensorflow as tf
 saved = tf.saved_model.load(sys.argv[1])
 answer = saved.signatures["bytes"](tf.constant([open(sys.argv[2], "rb").read()]))
-assert not any(name.startswith("keras_cnns") for name in sys.modules)
 print(json.dumps([answer[name].numpy()[0].tolist() for name in ("count", "boxes", "scores", "classes")]))
 """
-
-
-def small(classes, trunk, scales, name="small_faster_rcnn"):
-    """Faster R-CNN with two convolutions of stride 8 and a small head, under the names of the paper's."""
-    image, sizes = keras.Input((None, None, 3), name="image"), keras.Input((2,), name="sizes")
-    x = keras.layers.Conv2D(16, 9, strides=8, padding="same", activation="relu", name="conv1")(image)
-    features = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="conv2")(x)
-    anchors = generate_anchors(16, (1, 2), scales)
-    x = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="rpn_conv_3x3")(features)
-    scores = keras.layers.Conv2D(2 * len(anchors), 1, name="rpn_cls_score")(x)
-    moves = keras.layers.Conv2D(4 * len(anchors), 1, name="rpn_bbox_pred")(x)
-    boxes = RPNProposals(anchors, 8, after=20, name="proposal")(scores, moves, sizes)
-    x = RoIPooling(4, 1 / 8, name="roi_pool5")(features, boxes)
-    x = keras.layers.Reshape((-1, 4 * 4 * 16), name="flatten")(x)
-    for number in (6, 7):
-        x = keras.layers.Dense(32, activation="relu", name=f"fc{number}")(x)
-        x = keras.layers.Dropout(0.5, name=f"drop{number}")(x)
-    logits = keras.layers.Dense(classes + 1, name="cls_score")(x)
-    deltas = keras.layers.Dense(4 * (classes + 1), name="bbox_pred")(x)
-    return keras.Model([image, sizes], [logits, deltas, boxes, scores, moves], name=name)
 
 
 @pytest.fixture
 def pages(monkeypatch):
     """The script on 8 pages of digits, and 3 for the test, by a small network."""
-    monkeypatch.setattr(faster_rcnn_voc, "faster_rcnn", small)
+    monkeypatch.setattr(faster_rcnn_voc, "faster_rcnn", small_faster_rcnn)
     images = [digit_boxes("train").take(8), digit_boxes("test").take(3)]
     monkeypatch.setattr(runner.Run, "boxes", lambda run, train, test: images)
 
@@ -114,7 +89,7 @@ def test_what_is_frozen(pages, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_writes_what_it_finds(pages, tmp_path, capsys):
+def test_a_run_writes_what_it_finds(pages, tmp_path, capsys, without_library):
     """The record, the pictures and the export, which answers without this library as `detect` does; the loss falls."""
     out = tmp_path / "run"
     flags = ["--smoke", "--steps", "12", "--checkpoint-steps", "5", "--out", str(out)]
@@ -124,15 +99,14 @@ def test_a_run_writes_what_it_finds(pages, tmp_path, capsys):
     assert [row["step"] for row in record["epochs"]] == [4, 8, 12] and last["loss"] < first["loss"]
     assert {"rpn_loss", "detector_loss", "test_map"} <= last.keys()
     assert record["final_tests"]["voc"]["images"] == 3 and record["claims"][0]["verdict"] == "not decided (smoke run)"
-    assert record["model"]["parameters"] == small(10, "vgg16", (1, 2, 4)).count_params()
+    assert record["model"]["parameters"] == small_faster_rcnn(10, "vgg16", (1, 2, 4)).count_params()
     for name in ("curves.png", "test_images/examples.png", "test_images/0.png"):
         assert (out / name).stat().st_size > 0
 
     model, preprocessing, labels = load_source(out)
     (found,) = detect(model, [out / "test_images/0.png"], preprocessing)
-    arguments = [sys.executable, "-c", ALONE, out / "saved_model", out / "test_images/0.png"]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=tmp_path)
-    count, boxes, scores, classes = json.loads(done.stdout)
+    printed = without_library(ALONE, out / "saved_model", out / "test_images/0.png", folder=tmp_path)
+    count, boxes, scores, classes = json.loads(printed)
     strong = found["scores"] > 0.051  # around the threshold, rounding may decide
     assert labels == [str(digit) for digit in range(10)] and count >= strong.sum()
     np.testing.assert_allclose(np.array(scores)[:count][: strong.sum()], found["scores"][strong], rtol=1e-3)

@@ -12,8 +12,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from reproductions import runner
+from tests.reproductions.small_recipe import recipe
+
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "tests.reproductions.small_recipe", "--checkpoint-steps", "4"]
+FLAGS = ["--checkpoint-steps", "4", "--replicas", "2"]
+COMMAND = [sys.executable, "-m", "tests.reproductions.small_recipe", *FLAGS]
 
 
 def final_state(folder, step=40):
@@ -49,15 +53,15 @@ def kill_after(step, *arguments):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """An undisturbed run."""
+    """An undisturbed run, in this process: it starts once less."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    run("--out", folder, "--replicas", 2)
+    assert runner.main(recipe, [*FLAGS, "--out", str(folder)]) == 0
     return folder
 
 
 @pytest.mark.slow
 def test_killed_twice_and_resumed_equals_undisturbed(tmp_path, whole):
-    killed = ("--replicas", 2, "--out", tmp_path / "killed", "--resume")
+    killed = ("--out", tmp_path / "killed", "--resume")
     kill_after(8, *killed)
     kill_after(24, *killed)
     run(*killed)

@@ -155,7 +155,9 @@ class TestMasks:
 
 
 @pytest.mark.slow
-def test_a_smoke_run_ends(tmp_path):
+def test_a_smoke_run_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr("reproductions.run.SMOKE_MASKS", 64)
+    monkeypatch.setattr("reproductions.run.SMOKE_TESTS", 16)
     flags = ["--smoke", "--steps", "2", "--batch-size", "2", "--out", str(tmp_path)]
     assert runner.main(segnet_basic_camvid.recipe, flags) == 0
     record = json.loads((tmp_path / "record.json").read_text())
