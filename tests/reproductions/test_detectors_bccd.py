@@ -104,4 +104,4 @@ def test_the_scripts_know_the_flags(study):
         recipe = importlib.import_module(f"reproductions.{training.script}").recipe
         options, parameters = parse(recipe, training.script, training.flags.split())
         assert options.steps == faster_rcnn_bccd.STEPS or options.epochs == yolo_bccd.EPOCHS
-        assert parameters.get("shorter", 320) == 320 and parameters.get("grid", 14) == 14
+        assert parameters.get("shorter", 320) == 320 and parameters.get("grid", 7) == 7
