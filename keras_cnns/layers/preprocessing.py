@@ -111,8 +111,10 @@ class Preprocessing(keras.layers.Layer):
 
     def get_config(self):
         size = None if self.size[0] is None else self.size
-        arguments = {"size": size, "shorter_side": self.shorter_side, "mean": self.mean.tolist(), "scale": self.scale}
-        return {**super().get_config(), **arguments, "longest_side": self.longest_side}
+        # Plain numbers: an array would come back from JSON as a dictionary.
+        numbers = {"mean": self.mean.tolist(), "scale": np.asarray(self.scale).tolist()}
+        sides = {"shorter_side": self.shorter_side, "longest_side": self.longest_side}
+        return {**super().get_config(), "size": size, **sides, **numbers}
 
 
 def reduced(images):

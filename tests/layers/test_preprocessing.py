@@ -97,6 +97,13 @@ def test_it_has_no_weights_and_survives_json():
     np.testing.assert_array_equal(layer(noise(2, 7, 9, 3)), again(noise(2, 7, 9, 3)))
 
 
+def test_a_mean_and_a_scale_of_arrays_survive_json():
+    """As a recipe measures them on its images; JSON has no arrays."""
+    layer = Preprocessing(4, mean=np.array([120.5, 110.25, 100.0], "float32"), scale=1 / np.array([60.0, 50.0, 40.0]))
+    again = keras.saving.deserialize_keras_object(json.loads(json.dumps(keras.saving.serialize_keras_object(layer))))
+    np.testing.assert_array_equal(again(np.full((1, 4, 4, 3), 160.5))[0, 0, 0], np.float32([2 / 3, 1.005, 1.5125]))
+
+
 def test_in_a_tf_data_map():
     images = noise(6, 7, 9, 3)
     layer = Preprocessing((5, 5), shorter_side=6, mean=3)
