@@ -1,5 +1,6 @@
 """From labelled images to batches that begin at any step, the same every time."""
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
 
@@ -57,6 +58,8 @@ class Images:
     def _copy(self, **changes):
         copy = object.__new__(Images)
         copy.__dict__.update(self.__dict__, **changes)  # the list of corrupt images stays shared
+        for graph in ("_transform", "_load"):
+            copy.__dict__.pop(graph, None)
         return copy
 
     def each(self, *functions):
@@ -133,7 +136,19 @@ class Images:
             images = batch(batch_size, drop_remainder=drop_remainder)
         images = images.skip(skip) if count is None else images.repeat().skip(skip).take(count)
 
-        def transform(index, images, labels):
+        when = tf.constant(seed, tf.int64), tf.constant(epoch, tf.int64)
+        transform = lambda *batch: self._transform(*when, *batch)
+        images = images.map(transform, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        options = tf.data.Options()  # several hosts divide every batch among them, not the files that it comes from
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+        return images.with_options(options)
+
+    @functools.cached_property
+    def _transform(self):
+        """What is done to a batch: a graph that all epochs share, since to trace one may take a second."""
+
+        @tf.function
+        def transform(seed, epoch, index, images, labels):
             keys = example_keys(seed, epoch, index)
             item = (images, labels) if self.mask else images
             for number, function in enumerate(self._transforms):
@@ -142,10 +157,28 @@ class Images:
                 return self._task[0](item, fold(keys, 1000 + len(self._transforms)))
             return item if self.mask else (item, labels)
 
-        images = images.map(transform, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-        options = tf.data.Options()  # several hosts divide every batch among them, not the files that it comes from
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-        return images.with_options(options)
+        return transform
+
+    @functools.cached_property
+    def _load(self):
+        """What is done to an image, as `_transform` is of a batch."""
+
+        @tf.function
+        def load(seed, epoch, index, name, image, label):
+            key = example_keys(seed, epoch, index)
+            functions = list(enumerate(self._each))
+            if image.dtype == tf.string and functions and isinstance(self._each[0], Cut):
+                (number, cut), *functions = functions
+                image = decode_and_cut(image, self.channels, self._dct, cut, fold(key, number))
+            else:
+                image = decode(image, self.channels, self._dct)
+            item = (image, self.mask(name, image, label)) if self.mask else image
+            for number, function in functions:
+                item = function(item, fold(key, number))
+            image, label = item if self.mask else (item, label)
+            return index, image, label, name, True
+
+        return load
 
     def _array_batches(self, batch_size, seed, epoch, shuffle, drop_remainder):
         images, labels = self.arrays
@@ -168,20 +201,8 @@ class Images:
     def _decoded(self, records, seed, epoch):
         """(index, image, label) of records, with the per-image functions applied and corrupt images left out."""
 
-        @tf.function  # which is traced once, though there are two ways to it
-        def load(index, name, image, label):
-            key = example_keys(seed, epoch, index)
-            functions = list(enumerate(self._each))
-            if image.dtype == tf.string and functions and isinstance(self._each[0], Cut):
-                (number, cut), *functions = functions
-                image = decode_and_cut(image, self.channels, self._dct, cut, fold(key, number))
-            else:
-                image = decode(image, self.channels, self._dct)
-            item = (image, self.mask(name, image, label)) if self.mask else image
-            for number, function in functions:
-                item = function(item, fold(key, number))
-            image, label = item if self.mask else (item, label)
-            return index, image, label, name, True
+        when = tf.constant(seed, tf.int64), tf.constant(epoch, tf.int64)
+        load = lambda *record: self._load(*when, *record)
 
         def load_or_tell(*record):
             # A dataset of one record: an error in it ends it without ending the others.
