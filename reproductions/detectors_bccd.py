@@ -14,7 +14,6 @@ from reproductions.pictures import save_page
 from reproductions.region_figures import curves
 from reproductions.study import band, of, save
 
-SURE = 0.5  # what scores less is not drawn, and counts neither as found nor as wrong in the choice of the worst
 SMOKE_IMAGES = 4
 TYPICAL, WORST = 2, 3  # photographs drawn
 
@@ -54,24 +53,27 @@ def side_by_side(folders, options, path):
     chosen = [*range(0, len(photos), max(len(photos) // TYPICAL, 1))[:TYPICAL], *np.argsort(trouble)[::-1][:WORST]]
     rows = []
     for number in chosen:
-        sure = [surely(each[number]) for each in found.values()]
-        rows.append([draw_boxes(photos[number], each, images.labels) for each in (truths[number], *sure)])
+        best = [surest(each[number], truths[number]) for each in found.values()]
+        rows.append([draw_boxes(photos[number], each, images.labels) for each in (truths[number], *best)])
     save_page(rows, path)
     return {
         # The first image is left out: it is the one that every network is traced for.
         "milliseconds": {name: round(float(np.median(each[1:])), 1) for name, each in times.items()},
         "curves": curves(found, truths, images.labels),
-        "drawn": f"{TYPICAL} photographs and the {WORST} worst; what is there, then {', '.join(loaded)} above {SURE:g}",
+        "drawn": f"{TYPICAL} photographs and the {WORST} worst; what is there, then as many of the boxes of "
+        f"{', of '.join(loaded)}, those with the highest scores",
     }
 
 
-def surely(found):
-    return {key: part[found["scores"] >= SURE] for key, part in found.items()}
+def surest(found, there):
+    """As many of an image's found boxes as there are objects: detectors score differently, so no threshold is fair."""
+    chosen = np.argsort(-found["scores"], kind="stable")[: len(there["boxes"])]
+    return {key: part[chosen] for key, part in found.items()}
 
 
 def faults(found, there, classes):
-    """How many of an image's surely found boxes are wrong, and how many objects are missed."""
-    sure = surely(found)
+    """How many of an image's surest boxes are wrong, and how many objects are missed."""
+    sure = surest(found, there)
     matches = [voc_matches([sure], [there], number) for number in range(classes)]
     return sum(int((~right).sum()) + objects - int(right.sum()) for right, objects in matches)
 

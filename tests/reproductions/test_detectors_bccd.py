@@ -43,11 +43,11 @@ def test_the_baseline_is_the_mean_box_of_each_class_at_every_cell():
 def test_trouble_is_what_is_missed_and_what_is_wrong():
     truth = {"boxes": BOXES, "labels": np.array([0, 1, 1]), "difficult": np.zeros(3, bool)}
     found = {
-        "boxes": np.float32([BOXES[0], [0, 0, 5, 5], BOXES[2]]),
-        "scores": np.float32([0.9, 0.8, 0.4]),  # the last is not sure enough
-        "labels": np.array([0, 1, 1]),
+        "boxes": np.float32([BOXES[0], BOXES[2], [0, 0, 5, 5], [5, 5, 9, 9]]),
+        "scores": np.float32([0.2, 0.05, 0.15, 0.1]),  # the second is not one of the three surest
+        "labels": np.array([0, 1, 1, 1]),
     }
-    assert detectors_bccd.faults(found, truth, 2) == 3  # one wrong, two missed
+    assert detectors_bccd.faults(found, truth, 2) == 4  # two wrong, two missed
 
 
 @pytest.mark.slow
