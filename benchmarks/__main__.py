@@ -50,7 +50,7 @@ def main(arguments=None):
     results = files.load(options.results)
     results["environment"], here = environment(), origin("benchmarks")
     failed = 0
-    with tempfile.TemporaryDirectory() as folder, tqdm(total=len(rows) + 1, unit=" rows") as bar:
+    with tempfile.TemporaryDirectory() as folder, tqdm(total=len(rows) + 1, unit="row") as bar:
         bar.set_description("matrix products")
         results["peak"] = {precision: peak(options.peers, precision) for precision in PRECISIONS}
         write_json(options.results, results)

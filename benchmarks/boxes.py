@@ -61,7 +61,7 @@ def main(arguments=None):
     add("--results", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        for operation in tqdm([options.only] if options.only else OPERATIONS, unit=" operations"):
+        for operation in tqdm([options.only] if options.only else OPERATIONS, unit="operation"):
             measured = measure(operation, options.peers, Path(folder))
             results = load(options.results)
             results["environment"] = environment()

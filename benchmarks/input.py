@@ -46,7 +46,7 @@ def main(arguments=None):
     with tempfile.TemporaryDirectory() as folder:
         jpeg_folder(Path(folder), JPEGS)
         parts = [*KINDS, *(f"waiting of {network}" for network in TRAININGS)]
-        for part in tqdm([each for each in parts if (options.only or "") in each], unit=" parts"):
+        for part in tqdm([each for each in parts if (options.only or "") in each], unit="part"):
             if part in KINDS:
                 change = {"input": {part: throughput(part, options.peers, folder)}}
             else:

@@ -75,7 +75,7 @@ def main(arguments=None):
     if options.worker:
         print(json.dumps(measure(Row(**json.loads(options.worker)))))
         return
-    for row in tqdm([row for row in ROWS if options.only in row.key], unit=" rows"):
+    for row in tqdm([row for row in ROWS if options.only in row.key], unit="row"):
         if row.key not in load(options.results)["rows"]:
             measured = origin("benchmarks.memory") | in_a_process(row)
             results = load(options.results)

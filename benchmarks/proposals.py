@@ -79,7 +79,7 @@ def image_by_image(mode, photos, options):
             workers[PEER] = stack.enter_context(Worker(options.peers, "benchmarks.opencv_worker", **spec))
         for worker in workers.values():
             worker.ready()
-        for number, (path, there) in enumerate(tqdm(todo, mode, unit=" images")):
+        for number, (path, there) in enumerate(tqdm(todo, mode, unit="image")):
             row = {**here, "labels": there["labels"].tolist()}
             for name in sorted(workers, reverse=number % 2 == 1):  # neither is always the first
                 seconds = workers[name].run(1)

@@ -2,7 +2,6 @@
 
 import ast
 import json
-import textwrap
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
@@ -15,14 +14,13 @@ def main():
         for claim in record["claims"]:
             row = f"{claim['id']:4} {claim['verdict']}, {record['finished'][:10]}: {claim['statement']}"
             decided.setdefault(record["command"].split()[2].removeprefix("reproductions."), []).append(row)
-    print("python -m reproductions.NAME --help tells the flags; --smoke tries one for a minute, no download.\n")
+    print("python -m reproductions.NAME --help tells the paper's figures and the flags; --smoke tries it, no download.")
+    print("Under a script stand its claims that a run has decided: id, verdict, date.\n")
     for file in sorted(Path(__file__).parent.glob("*.py")):
         documentation = ast.get_docstring(ast.parse(file.read_text())) or ""
-        paper = [part for part in documentation.split("\n\n") if part.startswith("Paper: ")]
-        if paper:
-            title = documentation.splitlines()[0]
-            print(f"{file.stem}\n  {title}\n{textwrap.indent(paper[0], '    ')}")
-            print("\n".join(f"    {row}" for row in decided.pop(file.stem, [])), end="\n\n")
+        if "\nPaper: " in documentation:
+            title, rows = documentation.partition("\n\n")[0].replace("\n", " "), decided.pop(file.stem, ["no run yet"])
+            print(file.stem, f"  {title}", *(f"    {row}" for row in rows), sep="\n")
     for script, rows in decided.items():
         print(script, *(f"    {row}" for row in rows), sep="\n")
 

@@ -34,7 +34,7 @@ def all_tables():
     """C1, C2: every network a paper prints, built and read."""
     right_rows = right_convolutions = rows = convolutions = 0
     tables = paper_tables()
-    for name, calls in tqdm(tables.items(), desc="papers' tables", unit=" networks", leave=False):
+    for name, calls in tqdm(tables.items(), desc="papers' tables", unit="network", leave=False):
         builder, arguments = parse_call(calls[0])
         model = getattr(keras_cnns, builder)(**arguments)
         ours = layer_table(model)

@@ -53,7 +53,7 @@ def write_crops(data_dir, split, folder, most):
         raise ValueError(f"{data_dir / f'{split}annot'} holds no PNG label maps.")
     places = {name: [] for name in CLASSES if name not in LEFT_OUT}
     photographs = {}
-    for number, file in enumerate(tqdm(labels, desc=f"{split}: label maps", unit=" images")):
+    for number, file in enumerate(tqdm(labels, desc=f"{split}: label maps", unit="image")):
         photographs[number] = next((data_dir / split).glob(f"{file.stem}.*"), None)
         if photographs[number] is None:
             raise ValueError(f"{data_dir / split} has no photograph {file.stem}, of which there is a label map.")
@@ -65,7 +65,7 @@ def write_crops(data_dir, split, folder, most):
         order = np.random.default_rng(label).permutation(len(windows))[:most]
         for number, row, column in (windows[each] for each in order):
             chosen.setdefault(number, []).append((name, row, column))
-    for number in tqdm(sorted(chosen), desc=f"{split}: crops", unit=" images"):
+    for number in tqdm(sorted(chosen), desc=f"{split}: crops", unit="image"):
         photograph = Image.open(photographs[number]).convert("RGB")
         for name, row, column in sorted(chosen[number]):
             (folder / name).mkdir(parents=True, exist_ok=True)

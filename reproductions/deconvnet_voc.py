@@ -92,7 +92,7 @@ def one_object(pair, key):
 def by_proposals(model, images, preprocessing, steps=4):
     """The scores of images of their own size, put together from the boxes of a grid (section 5.1, `grid_boxes`)."""
     classes, confusion = len(images.labels), 0
-    for image, mask in tqdm(images.batches(1), "by proposals", len(images), unit=" images", leave=False):
+    for image, mask in tqdm(images.batches(1), "by proposals", len(images), unit="image", leave=False):
         boxes = grid_boxes(*mask.shape[1:], steps=steps)
         found = segment_boxes(model, image[0].numpy(), boxes, preprocessing).astype("int64")
         true = mask[0].numpy()

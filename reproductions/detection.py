@@ -66,7 +66,7 @@ def delta_statistics(images):
         return encode_boxes(tf.gather(boxes, own[there]), candidates[there])
 
     each = images.records().map(deltas_of, num_parallel_calls=tf.data.AUTOTUNE)  # eagerly it takes many times as long
-    deltas = list(tqdm(each.as_numpy_iterator(), "means of the deltas", len(images), unit=" images", leave=False))
+    deltas = list(tqdm(each.as_numpy_iterator(), "means of the deltas", len(images), unit="image", leave=False))
     deltas = np.concatenate(deltas).astype("float64")
     if not len(deltas):
         raise ValueError(f"{images.name} has no object to learn from.")
@@ -95,7 +95,7 @@ def detected(model, images, count=None, **settings):
     stride = max(len(images) // count, 1) if count else 1
     batches, total = images.batches(1).shard(stride, 0), -(-len(images) // stride)
     results, truths = [], []
-    for image, rows in tqdm(batches, "detection", total, unit=" images", leave=False):
+    for image, rows in tqdm(batches, "detection", total, unit="image", leave=False):
         objects, proposals = objects_and_proposals(rows[0])
         *best, number = found(image, proposals)
         best = (each[:number].numpy() for each in best)
@@ -149,7 +149,7 @@ def detection_test(detector_of, loss, labels, metric):
             detector = detector_of(model)
             detectors[id(model)] = tf.function(lambda images: (model(images), detector(images)), reduce_retracing=True)
         losses, found, truths = [], [], []
-        for images, objects in tqdm(batches, "test", unit=" batches", leave=False, mininterval=2):
+        for images, objects in tqdm(batches, "test", unit="batch", leave=False, mininterval=2):
             outputs, (boxes, scores, numbers) = detectors[id(model)](images)
             losses += [float(loss(objects, outputs))] * len(images)
             for each in zip(boxes.numpy(), scores.numpy(), numbers.numpy(), strict=True):

@@ -110,7 +110,7 @@ def study(options):
     plan = [(seed, name) for seed in range(options.seeds) for name in PLAN]
     runs = [
         training(name, seed, heads, parts, out, options.smoke)
-        for seed, name in tqdm(plan, "trainings", unit=" trainings")
+        for seed, name in tqdm(plan, "trainings", unit="training")
     ]
     record = measured(
         SCRIPT,
@@ -139,7 +139,7 @@ def maps_of(images, network, out, split):
                 for path, output in zip(paths, trunk.outputs, strict=True)
             ]
             for number, (image, _) in enumerate(
-                tqdm(images.batches(1), f"{split} features", len(images), unit=" images")
+                tqdm(images.batches(1), f"{split} features", len(images), unit="image")
             ):
                 for array, maps in zip(arrays, look(image), strict=True):
                     array[number] = maps[0]
@@ -217,7 +217,7 @@ def training(name, seed, heads, parts, out, smoke):
         jit_compile=JIT_COMPILE,
     )
     losses = []
-    for epoch in tqdm(range(epochs), f"{name}, seed {seed}", unit=" epochs", leave=False):
+    for epoch in tqdm(range(epochs), f"{name}, seed {seed}", unit="epoch", leave=False):
         order = permutation(images, seed, epoch)[: images // BATCH * BATCH]
         losses.append(head.fit(train.batches(USED[kind], order), shuffle=False, verbose=0).history["loss"][0])
     if not np.isfinite(losses).all():

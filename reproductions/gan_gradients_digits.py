@@ -55,7 +55,7 @@ def first_steps(kind, seed, steps=STEPS):
         return tf.stack(found)
 
     train, rows = digits("train"), []
-    with tqdm(total=steps, desc=f"{KINDS[kind]}, seed {seed}", unit=" steps") as bar:
+    with tqdm(total=steps, desc=f"{KINDS[kind]}, seed {seed}", unit="step") as bar:
         for epoch in range(steps * BATCH // len(train) + 1):
             batches = train.batches(BATCH, shuffle=True, seed=seed, epoch=epoch, drop_remainder=True)
             for images, _ in batches.take(steps - len(rows)):

@@ -40,7 +40,7 @@ def gradient_norms(model, optimizer, batches, kept, head_weights=()):
         return first, tf.stack([tf.norm(gradients[place]) for place in places])
 
     losses, norms = [], {}
-    for number, batch in enumerate(tqdm(batches, desc=model.name, unit=" steps")):
+    for number, batch in enumerate(tqdm(batches, desc=model.name, unit="step")):
         loss, found = step(*batch)
         losses.append(round(float(loss), 4))
         if number in kept:

@@ -115,7 +115,7 @@ def found_and_true(model, images, preprocessing, count=None):
     """What is found in each image, by `detect`, and what is there, masks in the images' sizes; and the photographs."""
     stride = max(len(images) // count, 1) if count else 1
     batches = whole_masks(images).batches(1).shard(stride, 0)
-    for photo, (objects, counts) in tqdm(batches, "detection", -(-len(images) // stride), unit=" images", leave=False):
+    for photo, (objects, counts) in tqdm(batches, "detection", -(-len(images) // stride), unit="image", leave=False):
         photo = photo[0].numpy()
         (found,) = detect(model, [photo], preprocessing)
         yield found, truth_of(objects[0], counts[0], photo.shape[:2]), photo

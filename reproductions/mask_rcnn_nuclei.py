@@ -49,7 +49,7 @@ def measure(folder, options):
     score = lambda chosen: coco_mask_scores([found[i] for i in chosen], [there[i] for i in chosen], images.labels)
     random = np.random.default_rng(0)
     draws = random.integers(len(found), size=(4 if options.smoke else RESAMPLES, len(found)))
-    values = [score(chosen)["ap"] for chosen in tqdm(draws, "bootstrap", unit=" draws", leave=False)]
+    values = [score(chosen)["ap"] for chosen in tqdm(draws, "bootstrap", unit="draw", leave=False)]
     if folder.name.startswith("align-0"):
         each = np.array([score([number])["ap"] for number in range(len(found))])
         draw_examples(photos, there, found, each, options.out / "mask_rcnn_nuclei-examples.png")

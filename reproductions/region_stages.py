@@ -57,7 +57,7 @@ def fine_tune(work):
 def store(name, features, compute, photos, rows):
     """Compute the features of those photos that have none yet."""
     missing = features.missing()
-    with tqdm(total=len(photos), initial=len(photos) - len(missing), desc=name, unit=" photos") as bar:
+    with tqdm(total=len(photos), initial=len(photos) - len(missing), desc=name, unit="photo") as bar:
         for number in missing:
             boxes = photos[number]["boxes"][rows[number]]
             values = compute(pixels(photos[number]["path"]), boxes) if len(boxes) else np.zeros((0, features.width))
@@ -131,7 +131,7 @@ def test(work):
     # What was found by other SVMs lies in other folders.
     digest = hashlib.sha256(svms.weights.tobytes() + regressors.weights.tobytes()).hexdigest()[:16]
     found = {way: [] for way in WAYS}
-    for photo in tqdm(work.test_photos, "test", unit=" photos"):
+    for photo in tqdm(work.test_photos, "test", unit="photo"):
         for way, each in find(photo, work.out / "detections" / digest, compute, svms, regressors).items():
             found[way].append(each)
     return found

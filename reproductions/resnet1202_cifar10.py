@@ -41,7 +41,7 @@ def main(arguments=None):
     model.optimizer.build(model.trainable_variables)
     step = tf.function(small_memory_step(model, accumulate=1, recompute=True))
     built, losses, seconds = time.monotonic() - started, [], []
-    for batch in tqdm(train.batches(BATCH, shuffle=True, count=STEPS), total=STEPS, unit=" steps"):
+    for batch in tqdm(train.batches(BATCH, shuffle=True, count=STEPS), total=STEPS, unit="step"):
         started = time.monotonic()
         losses.append(float(step(batch)["loss"]))
         seconds.append(time.monotonic() - started)

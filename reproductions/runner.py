@@ -271,7 +271,8 @@ def check(recipe, run, strategy):
     if run.options.synchronized and replicas == 1:
         raise ValueError("--synchronized would be without effect; there is one replica.")
     if len(recipe.train) < recipe.batch_size:
-        raise ValueError(f"the batch size is {recipe.batch_size}; there are only {len(recipe.train)} training images.")
+        count = f"there are only {len(recipe.train)} training images"
+        raise ValueError(f"the batch size is {recipe.batch_size}; {count}, so --batch-size must be that or less.")
 
 
 def final_tests(recipe, classifier, record):

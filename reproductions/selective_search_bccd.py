@@ -58,7 +58,7 @@ def measure(options):
         compute_proposals(paths, folder, mode, strict=True)
         proposals[mode] = [read_proposals(path, folder, mode) for path in paths]
     with ProcessPoolExecutor() as pool:
-        both = list(tqdm(pool.map(flat_and_hierarchy, paths), "partitions", len(paths), unit=" images"))
+        both = list(tqdm(pool.map(flat_and_hierarchy, paths), "partitions", len(paths), unit="image"))
     proposals |= {FLAT: [each[0] for each in both], HIERARCHY: [each[1] for each in both]}
     runs = [{"name": name, **curves(boxes, there, labels)} for name, boxes in proposals.items()]
     record = measured(

@@ -34,7 +34,7 @@ def seconds_in_turn(models, batch, rounds=ROUNDS, steps=STEPS):
         for _ in range(2):  # traced, and warm
             model.train_on_batch(*batch)
     seconds = {name: [] for name in models}
-    for number in tqdm(range(rounds), unit=" rounds"):
+    for number in tqdm(range(rounds), unit="round"):
         for name in sorted(models, reverse=number % 2 == 1):
             started = time.perf_counter()
             for _ in range(steps):

@@ -42,7 +42,8 @@ def predict(options):
     if not any(Path(image).exists() for image in options.image):
         raise ValueError(f"there is no image {', '.join(options.image)}.")
     if not (Path(options.saved_model) / "saved_model.pb").exists():
-        raise ValueError(f"{options.saved_model} is no SavedModel.")
+        known = "is no SavedModel" if Path(options.saved_model).exists() else "does not exist"
+        raise ValueError(f"{options.saved_model} {known}; it must be the folder of one.")
     saved = tf.saved_model.load(options.saved_model)  # to be kept: its signatures live no longer
     if "bytes" not in saved.signatures:
         raise ValueError(f"{options.saved_model} was not written by `export`: it takes no encoded images.")
@@ -124,7 +125,7 @@ def embed(options):
         raise ValueError(f"{options.folder} is not a folder.")
     paths = sorted(each for each in options.folder.rglob("*") if each.suffix.lower() in PICTURES)
     names, features, tiles = [], [], []
-    for start in tqdm(range(0, len(paths), AT_ONCE), "features", unit=" batches", disable=len(paths) < 10 * AT_ONCE):
+    for start in tqdm(range(0, len(paths), AT_ONCE), "features", unit="batch", disable=len(paths) < 10 * AT_ONCE):
         photographs = []
         for path in paths[start : start + AT_ONCE]:
             try:

@@ -29,7 +29,7 @@ def voc_objects(folder, split, strict=False):
     root = voc_folder(folder)
     list_name = {"train": "train", "test": "val"}[split]
     found, faults = {}, []
-    for stem in tqdm(voc_list(root, list_name), "objects", unit=" images", leave=False):
+    for stem in tqdm(voc_list(root, list_name), "objects", unit="image", leave=False):
         photo = root / "JPEGImages" / f"{stem}.jpg"
         classes, objects = (root / f"Segmentation{kind}" / f"{stem}.png" for kind in ("Class", "Object"))
         try:

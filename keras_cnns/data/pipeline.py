@@ -302,7 +302,7 @@ def statistics(images: Images, batch_size: int = 256) -> tuple[np.ndarray, np.nd
     """Return the mean of images of one size `(height, width, channels)`, and the covariance of their pixels
     `(channels, channels)`, both float32."""
     total, outer, count = 0.0, 0.0, 0
-    with tqdm(total=len(images), desc="mean and covariance", unit=" images", disable=len(images) < 10_000) as bar:
+    with tqdm(total=len(images), desc="mean and covariance", unit="image", disable=len(images) < 10_000) as bar:
         for batch, _ in images.batches(batch_size):
             pixels = batch.numpy().astype("float64")
             total = total + pixels.sum(axis=0)

@@ -238,7 +238,7 @@ def median_frequency_weights(images: Images) -> np.ndarray:
         ValueError: no pixel of any mask has a label.
     """
     pixels = there = np.zeros(len(images.labels))
-    for _, mask in tqdm(images.batches(1), "class frequencies", len(images), unit=" images", leave=False):
+    for _, mask in tqdm(images.batches(1), "class frequencies", len(images), unit="image", leave=False):
         count = np.bincount(mask.numpy().ravel(), minlength=256)[: len(images.labels)]
         pixels, there = pixels + count, there + count.sum() * (count > 0)
     if not pixels.any():

@@ -75,7 +75,7 @@ def train_box_regressors(
     labels, targets = np.concatenate(labels), np.concatenate(targets).astype("float64")
     scale = features.scale()
     weights = np.zeros((features.width + 1, classes, 4), "float32")
-    for k in tqdm(range(classes), "box regression", unit=" classes"):
+    for k in tqdm(range(classes), "box regression", unit="class"):
         rows = np.flatnonzero(labels == k)
         if len(rows):
             mean, there, back = decorrelation(targets[rows])

@@ -49,7 +49,7 @@ def compute_proposals(
         raise ValueError(f"processes is {processes}; it must be at least 1.")
     Path(folder).mkdir(parents=True, exist_ok=True)
     faults, computed = {}, 0
-    with tqdm(total=len(images), desc=f"{mode} proposals", unit=" images") as bar:
+    with tqdm(total=len(images), desc=f"{mode} proposals", unit="image") as bar:
         for path, fault, new in each(images, (folder, mode, seed), processes):
             if fault and strict:
                 raise ValueError(f"{path} {fault} (--strict makes that an error).")

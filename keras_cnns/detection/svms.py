@@ -62,7 +62,7 @@ def train_svms(features: Features, photos: Sequence[dict], classes: int, state: 
             raise ValueError(f"class {k} has no object in {len(photos)} photos; each class needs one.")
 
     mining = Mining(features, positives, state)
-    with tqdm(total=len(photos), initial=mining.position, desc="SVMs", unit=" images") as bar:
+    with tqdm(total=len(photos), initial=mining.position, desc="SVMs", unit="image") as bar:
         while mining.position < len(photos):
             number = mining.position
             photo = photos[number]

@@ -86,7 +86,7 @@ def dissect(
     masks = np.stack([np.concatenate([each[name].numpy() > 0.5 for each in masks]) for name in names])
     maps, half = tf.cast(tf.concat(maps, axis=0), tf.float32), len(z) // 2
     rows = []
-    for unit in tqdm(range(maps.shape[-1]), desc=f"units of {layer}", unit=" units"):
+    for unit in tqdm(range(maps.shape[-1]), desc=f"units of {layer}", unit="unit"):
         values = tf.image.resize(maps[..., unit : unit + 1], masks.shape[2:])[..., 0].numpy()
         if share is None:
             chosen = best_thresholds(values[:half], masks[:, :half])
@@ -248,7 +248,7 @@ def optimise_units(
         return inserted - ablated
 
     batch = min(20, len(z))
-    with tqdm(range(steps), desc=f"units of {concept}", unit=" steps") as bar:
+    with tqdm(range(steps), desc=f"units of {concept}", unit="step") as bar:
         for number in bar:
             index = np.arange(number * batch, (number + 1) * batch) % len(z)
             effect = step(tf.gather(tf.cast(z, tf.float32), index), where if where.shape[0] == 1 else where[index])

@@ -205,7 +205,7 @@ def descend(loss, variables, batches, rate, steps, what):
         return value
 
     taken = 0
-    with tqdm(batches, desc=what, total=steps, unit=" steps") as bar:
+    with tqdm(batches, desc=what, total=steps, unit="step") as bar:
         for batch in bar:
             value = step(*batch)
             taken += 1

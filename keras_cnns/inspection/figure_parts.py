@@ -73,7 +73,7 @@ def project_all(subject, layer, inputs, features, places=None):
     if len(find_call(calls_of(subject.model), subject.model, layer).tensors[0].shape) == 2:  # no maps, no places
         places = None
     parts = []
-    for start in tqdm(range(0, len(inputs), at_once), desc="projections", unit=" batches", disable=len(inputs) < 32):
+    for start in tqdm(range(0, len(inputs), at_once), desc="projections", unit="batch", disable=len(inputs) < 32):
         here = slice(start, start + at_once)
         at = None if places is None else places[here]
         parts.append(project_back(subject.model, layer, inputs[here], features[here], at))

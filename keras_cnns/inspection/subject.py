@@ -59,7 +59,7 @@ class Subject:
 
     def batches(self, what):
         """The (pixels, labels) of batches: float32 from 0 to 255 at the network's size, -1 for a label not known."""
-        with tqdm(total=self.count, desc=what, unit=" images") as bar:
+        with tqdm(total=self.count, desc=what, unit="image") as bar:
             for pixels, labels in self.dataset:
                 yield np.float32(pixels), self.numbers[labels.numpy()]
                 bar.update(len(pixels))

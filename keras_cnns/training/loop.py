@@ -74,7 +74,7 @@ def train(
     if step > 0 and is_chief(strategy):
         print(f"resumed after step {step:,} of {steps:,}")
     often = {"mininterval": 0.5 if sys.stderr.isatty() else 20, "miniters": 1}
-    bar = tqdm(total=steps, initial=step, unit=" steps", disable=not is_chief(strategy), **often)
+    bar = tqdm(total=steps, initial=step, unit="step", disable=not is_chief(strategy), **often)
     with bar, held_signals() as arrived:
         meetings = Meetings(strategy, step + 1, arrived)
         while step < steps or row:

@@ -63,6 +63,8 @@ def test_predict_nothing(run, saved, capsys, tmp_path):
     assert "there is no image" in capsys.readouterr().err
     assert main(["predict", str(tmp_path), str(run / "r.png")]) == 2
     assert "is no SavedModel" in capsys.readouterr().err
+    assert main(["predict", str(tmp_path / "gone"), str(run / "r.png")]) == 2
+    assert "gone does not exist; it must be the folder of one" in capsys.readouterr().err
 
 
 def test_predict_by_a_saved_model_of_another_kind(run, capsys, tmp_path):

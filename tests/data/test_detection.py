@@ -259,6 +259,8 @@ def test_other_data_sets_and_splits_are_told(prepared):
         tfds_boxes("voc/2007", "train+val", prepared)
     with pytest.raises(ValueError, match=r"'voc/2031' is not prepared in .* and could not be downloaded"):
         tfds_boxes("voc/2031", "train", prepared)
+    with pytest.raises(ValueError, match=r"there is no folder \./photographs"):
+        tfds_boxes("./photographs", "train", prepared)
 
 
 @pytest.mark.slow

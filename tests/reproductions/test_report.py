@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from keras_cnns.inspection.tiles import save
+from reproductions import __main__ as listing
 from reproductions.report import ROOT, report
 
 MADE = {
@@ -152,3 +153,12 @@ def test_the_committed_page_is_what_the_committed_records_say(root):
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, copy)
     assert report(root) == (ROOT / "RESULTS.md").read_text()
+
+
+def test_the_list_of_scripts_has_their_verdicts(capsys, monkeypatch, tmp_path):
+    (tmp_path / "record.json").write_text(json.dumps(TRAINED | {"command": "python -m reproductions.resnet_cifar10"}))
+    monkeypatch.setattr(listing, "RESULTS", tmp_path)
+    listing.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[lines.index("resnet_cifar10") + 2] == "    R3   does not hold, 2026-11-22: test error, %"
+    assert lines[lines.index("density_cifar10") + 2] == "    no run yet"

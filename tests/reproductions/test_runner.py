@@ -153,7 +153,10 @@ def test_statistics_are_of_these_images(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--batch-size", "5000"], "the batch size is 5000; there are only 960 training images"),
+        (
+            ["--batch-size", "5000"],
+            "the batch size is 5000; there are only 960 training images, so --batch-size must be that or less",
+        ),
         (["--batch-size", "63", "--replicas", "2"], "the batch size is 63; it must divide by the 2 replicas"),
         (["--replicas", "9"], "replicas is 9; there are 2 CPU devices"),
         (["--dataset", "mnist"], "has data of its own; --dataset would not be used"),
