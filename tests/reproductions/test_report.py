@@ -117,12 +117,13 @@ def test_scores_by_class_and_example_pictures_are_shown(root):
     claim = TRAINED["claims"][0] | {"metric": "mean_iu", "paper": 47.7, "ours": 47.5, "rule": "at least 47.2"}
     write(
         root / "reproductions/results/segnet.json",
-        TRAINED | {"script": "segnet_basic_camvid", "curve": "mean_iu", "epochs": [row], "claims": [claim]},
+        TRAINED
+        | {"script": "segnet_basic_camvid", "curve": "mean_iu", "epochs": [row], "claims": [claim], "seen": "Roads."},
     )
     text = report(root)
     assert "IU of the classes, %: sky 90.0, road 5.0." in text and "at least 47.2" in text and "Examples" not in text
     (root / "reproductions/results/segnet-examples.png").write_bytes(b"")
-    assert "![Examples](reproductions/results/segnet-examples.png)" in report(root)
+    assert "![Examples](reproductions/results/segnet-examples.png)\n\n**What it shows:** Roads.\n" in report(root)
 
 
 def test_pictures_of_a_network_stand_with_their_commands_and_what_was_seen(root):
