@@ -5,7 +5,8 @@
 Paper: units of a Progressive GAN match objects of a segmentation, and ablating them removes these objects; on
 photographs of rooms and churches. Here the DCGAN of `dcgan_fashion_mnist`, its garments without a segmentation: the
 concepts are where there is garment in the picture, and how bright it is. Of the units found on some z each is ablated
-on others, beside as many random units of its layer.
+on others, beside as many random units of its layer. The committed record is of `garments-DCGAN`, the run that
+`dcgan_garments` leaves.
 """
 
 import sys
