@@ -1,11 +1,11 @@
 """The networks that taught computers to see, 2012 to 2020, each built exactly as its paper prints it, in Keras 3."""
 
-import os
 import sys
 
-# Run as a command: TensorFlow's start-up notes would bury ours.
-if sys.argv and (sys.argv[0] == "-m" or sys.argv[0].endswith("keras-cnns")):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from keras_cnns.startup import import_tensorflow_quietly
+
+if sys.argv and (sys.argv[0] == "-m" or sys.argv[0].endswith("keras-cnns")):  # run as a command
+    import_tensorflow_quietly()
 
 from keras_cnns.classification import (
     alexnet,

@@ -5,8 +5,8 @@
 Paper: iGAN finds z by optimisation, by a network, or by both, which is the best of the three; it prints its errors on
 shoes, churches and landscapes alone, on which we do not train. Here the DCGAN of `dcgan_fashion_mnist`, and test images
 that it has not seen: the mean squared error of a pixel, beside that of a random z; then of the generator adapted to the
-images, which must still draw other garments: what random z give must change less than the errors it mends. The committed record is
-of `garments-DCGAN`, the run that `dcgan_garments` leaves.
+images, which must still draw other garments: what random z give must change less than the errors it mends. The
+committed record is of `garments-DCGAN`, the run that `dcgan_garments` leaves.
 """
 
 import sys
