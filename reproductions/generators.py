@@ -61,7 +61,7 @@ def classifier(images, seed, epochs=3):
         keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False
     )
     for epoch in range(epochs):
-        model.fit(images.batches(64, shuffle=True, seed=seed, epoch=epoch), verbose=0)
+        model.fit(images.batches(64, shuffle=True, seed=seed, epoch=epoch), shuffle=False, verbose=0)
     return model
 
 
