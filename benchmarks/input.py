@@ -105,7 +105,7 @@ def throughput(kind, peers, folder):
             if name in WAYS:
                 way["ratio"] = files.spread([our / their for our, their in zip(rates["keras_cnns"], each, strict=True)])
         # The aim is held against the faster number of workers; for JPEG, of those that decode to tensors.
-        rivals = [way for way in WAYS if way in rates and (kind == "cifar" or way.startswith("tensors"))]
+        rivals = [way for way in WAYS if way in rates and (small or way.startswith("tensors"))]
         if rivals:
             measured["best"] = max(rivals, key=lambda way: measured["ways"][way]["images_per_second"][1])
             measured["aim"] = INPUT_AIMS["cifar" if kind == "cifar" else "jpeg"]
