@@ -27,12 +27,16 @@ def parzen_log_likelihoods(images: np.ndarray, samples: np.ndarray, sigmas: Sequ
         sigmas: standard deviations of the windows.
 
     Raises:
-        ValueError: no sample, or images of another size than the samples.
+        ValueError: no sample or image, images of another size than the samples, or sigmas that are not above 0.
 
     Source: Goodfellow et al., NIPS 2014, section 5.
     """
     if not len(samples):
         raise ValueError("there are no samples to put windows on.")
+    if not len(images):
+        raise ValueError("there are no images to measure.")
+    if not len(sigmas) or min(sigmas) <= 0:
+        raise ValueError(f"sigmas are {list(sigmas)}; there must be at least one, and all above 0.")
     images, samples = (np.asarray(each, "float64").reshape(len(each), -1) for each in (images, samples))
     if images.shape[1] != samples.shape[1]:
         raise ValueError(f"an image has {images.shape[1]:,} values; a sample has {samples.shape[1]:,}.")
@@ -61,7 +65,7 @@ def parzen_estimate(
         sigmas: widths to choose from.
 
     Raises:
-        ValueError: no sample, or images of another size than the samples.
+        ValueError: as `parzen_log_likelihoods`.
 
     Source: Goodfellow et al., NIPS 2014, section 5 and Table 1.
     """
@@ -82,11 +86,14 @@ def frechet_distance(features: np.ndarray, others: np.ndarray) -> float:
         features, others: `(number, dimensions)`, such as a classifier's last features.
 
     Raises:
-        ValueError: fewer than two images in a set, or features that are not finite.
+        ValueError: fewer than two images in a set, sets of other widths, or features that are not finite.
 
     Source: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", NIPS 2017, equation 6.
     """
     sets = [np.asarray(each, "float64") for each in (features, others)]
+    if any(each.ndim != 2 for each in sets) or sets[0].shape[1] != sets[1].shape[1]:
+        shapes = " and ".join(str(each.shape) for each in sets)
+        raise ValueError(f"the sets are {shapes}; both must be (number, dimensions), of as many dimensions.")
     for each in sets:
         if len(each) < 2:
             raise ValueError(f"a set has {len(each)} images; a covariance needs at least 2.")
@@ -142,7 +149,7 @@ def pooled_features(discriminator: keras.Model, batches: Iterable) -> np.ndarray
         batches: of images, or of pairs that begin with images, as the discriminator takes them.
 
     Raises:
-        ValueError: it has no such maps.
+        ValueError: it has no such maps, or there are no images.
 
     Source: Radford et al., ICLR 2016, section 5.1.
     """
@@ -155,6 +162,8 @@ def pooled_features(discriminator: keras.Model, batches: Iterable) -> np.ndarray
     features = keras.layers.Concatenate()([keras.layers.Flatten()(each) for each in pooled])
     look = tf.function(keras.Model(discriminator.inputs, features), reduce_retracing=True)
     found = [look(tf.nest.flatten(batch)[0], training=False).numpy() for batch in batches]
+    if not found:
+        raise ValueError("there are no images to take features of.")
     return np.concatenate(found).astype("float32")
 
 

@@ -148,7 +148,8 @@ def intervene(
             everywhere.
 
     Raises:
-        ValueError: as in `dissect`; no such unit, or values or places of another shape.
+        ValueError: as in `dissect`; no such unit, units that are no whole numbers, or values or places of another
+            shape.
 
     Source: section 3.2.
     """
@@ -220,19 +221,22 @@ def optimise_units(
         penalty: lambda, of the squares of alpha.
 
     Raises:
-        ValueError: as in `intervene`; no such concept.
+        ValueError: as in `intervene`; no such concept, or another layer's dissection.
 
     Source: section 3.2, equations 5 and 6; the authors' release for the start.
     """
     if concept not in found.concepts:
         raise ValueError(f"there is no concept {concept!r}; the dissection has {', '.join(found.concepts)}.")
     to_maps, to_images = halves(generator, layer)
+    units = to_maps.output.shape[-1]
+    if len(found.iou) != units:
+        raise ValueError(f"the dissection is of {len(found.iou)} units; layer {layer!r} has {units}.")
     place = found.concepts.index(concept)
     values, iou = tf.constant(found.values[:, place], tf.float32), found.iou[:, place]
     alpha = keras.Variable((iou / max(iou.max(), 1e-12)).astype("float32"))
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build([alpha])
-    where = everywhere(to_maps, places)
+    where = everywhere(to_maps, places, len(z))
 
     @tf.function
     def step(z, where):
@@ -294,25 +298,30 @@ def images_of(generator, layer, z, units, values, places):
     """The images of `intervene` in parts."""
     to_maps, to_images = halves(generator, layer)
     count = to_maps.output.shape[-1]
-    units = np.asarray(units, int).reshape(-1)
+    units = np.asarray(units).reshape(-1)
+    if units.size and not np.issubdtype(units.dtype, np.integer):  # such as a mask, which looks like 0 and 1
+        raise ValueError(f"units are {units.dtype}; they must be whole numbers, those of units.")
+    units = units.astype(int)
     if wrong := [unit for unit in units if not 0 <= unit < count]:
         raise ValueError(f"there is no unit {wrong[0]}; layer {layer!r} has 0 to {count - 1}.")
     if np.shape(values) not in ((), units.shape):
         raise ValueError(f"values have the shape {np.shape(values)}; it must be a number, or one a unit.")
     alpha, k = np.zeros((2, count), "float32")
     alpha[units], k[units] = 1.0, values
-    where = everywhere(to_maps, places)
+    where = everywhere(to_maps, places, len(z))
     for number, part in enumerate(parts_of(generator, z)):
         here = where if where.shape[0] == 1 else where[number * AT_ONCE : number * AT_ONCE + len(part)]
         yield to_images(changed(to_maps(part, training=False), alpha, k, here), training=False).numpy()
 
 
-def everywhere(to_maps, places):
+def everywhere(to_maps, places, count):
     """places as `(1 or batch, rows, columns, 1)`; ones if there are none."""
     sides = tuple(to_maps.output.shape[1:3])
     where = np.ones(sides, "float32") if places is None else np.asarray(places, "float32")
     if where.ndim not in (2, 3) or where.shape[-2:] != sides:
         raise ValueError(f"places have the shape {where.shape}; the layer's maps are {sides}.")
+    if where.ndim == 3 and len(where) not in (1, count):
+        raise ValueError(f"places are of {len(where)} images; z has {count} rows.")
     return where.reshape(-1, *sides, 1)
 
 

@@ -4,7 +4,9 @@ The paper prints no layer sizes; they are those of the authors' release (goodfel
 names are the release's.
 
 Deviations: the release starts the output's bias so that the mean image comes out; here it starts at 0. Its dropout
-leaves out units and divides by the share it keeps, as Keras's does.
+leaves out units and divides by the share it keeps, as Keras's does. `AdversarialModel`, as the paper, takes turns; the
+release moves both networks at once. Its z is Gaussian, here it is uniform; it halves the discriminator's loss, so that
+at the same rate its steps are half as long.
 """
 
 import keras

@@ -68,7 +68,8 @@ def invert(
         seed: of the random z.
 
     Raises:
-        ValueError: images that the generator does not make, steps below 0, an encoder that gives no z.
+        ValueError: images that the generator does not make, or of whole numbers; steps below 0; an encoder that gives
+            no z; a generator that takes more than z, or makes more than images.
 
     Source: iGAN, section 4, equations 2 to 4.
     """
@@ -154,9 +155,9 @@ def interpolate(generator: keras.Model, first: np.ndarray, second: np.ndarray, c
     """Return `(count, height, width, channels)`: the images on the straight line from one z `(latent,)` to another.
 
     Raises:
-        ValueError: fewer than 2 images, or z of another length.
+        ValueError: fewer than 2 images, z of another length, or a generator that takes more.
     """
-    latent = generator.inputs[0].shape[-1]
+    latent = latent_of(generator)
     if np.shape(first) != (latent,) or np.shape(second) != (latent,):
         raise ValueError(f"the z have the shapes {np.shape(first)} and {np.shape(second)}; both must be ({latent},).")
     if count < 2:
@@ -164,8 +165,15 @@ def interpolate(generator: keras.Model, first: np.ndarray, second: np.ndarray, c
     return generator(np.linspace(first, second, count, dtype="float32"), training=False).numpy()
 
 
+def latent_of(generator):
+    """The length of z, or `ValueError`."""
+    if len(generator.inputs) > 1 or len(generator.outputs) > 1:
+        raise ValueError(f"{generator.name} is no generator from z alone to images alone; its inner one may be.")
+    return generator.inputs[0].shape[-1]
+
+
 def check_encoder(generator, encoder):
-    latent = generator.inputs[0].shape[-1]
+    latent = latent_of(generator)
     if encoder is not None and encoder.outputs[0].shape[1:] != (latent,):
         given = tuple(encoder.outputs[0].shape[1:])
         raise ValueError(f"the encoder gives {given}; {generator.name} takes a z of ({latent},).")
@@ -173,9 +181,11 @@ def check_encoder(generator, encoder):
 
 
 def check_images(generator, images):
-    made = tuple(generator.outputs[0].shape[1:])
-    if np.ndim(images) != len(made) + 1 or tuple(images.shape[1:]) != made or not len(images):
-        raise ValueError(f"the images have the shape {np.shape(images)}; {generator.name} makes (batch, *{made}).")
+    images, made = tf.convert_to_tensor(images), tuple(generator.outputs[0].shape[1:])
+    if tuple(images.shape[1:]) != made or not len(images):
+        raise ValueError(f"the images have the shape {tuple(images.shape)}; {generator.name} makes (batch, *{made}).")
+    if not images.dtype.is_floating:
+        raise ValueError(f"the images are {images.dtype.name}; {generator.name} makes float32, such as -1 to 1.")
     return tf.cast(images, tf.float32)
 
 

@@ -12,7 +12,13 @@ AT_ONCE = 256  # images that are made at a time
 
 
 def random_latents(count: int, latent: int, seed: int = 0) -> np.ndarray:
-    """Return z `(count, latent)`, float32, uniform in -1 to 1, of a seed; a larger count begins with the same rows."""
+    """Return z `(count, latent)`, float32, uniform in -1 to 1, of a seed; a larger count begins with the same rows.
+
+    Raises:
+        ValueError: a seed below 0.
+    """
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; it must be at least 0.")
     return np.random.default_rng([seed, latent]).uniform(-1, 1, (count, latent)).astype("float32")
 
 
@@ -31,13 +37,13 @@ def sample(generator: keras.Model, z: np.ndarray, preprocessing: Preprocessing) 
         preprocessing: the `Preprocessing` of the images that it was trained on, which is undone.
 
     Raises:
-        ValueError: it is no generator, or z of another size.
+        ValueError: it is no generator, no z, or z of another size.
     """
     latent = latent_size(generator)
     if latent is None:
         raise ValueError(f"{generator.name} is no generator: from z (batch, latent) to images.")
     z = np.asarray(z, "float32")
-    if z.ndim != 2 or z.shape[1] != latent:
+    if z.ndim != 2 or z.shape[1] != latent or not len(z):
         raise ValueError(f"z has the shape {z.shape}; {generator.name} takes (number, {latent}).")
     parts = [preprocessing.pixels(generator(z[i : i + AT_ONCE], training=False)) for i in range(0, len(z), AT_ONCE)]
     return np.concatenate([part.numpy() for part in parts])

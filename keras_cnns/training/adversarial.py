@@ -6,17 +6,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_cnns.arguments import check_count
 from keras_cnns.losses.gan import discriminator_loss, minimax_value, non_saturating_generator_loss
 
 
 class AdversarialModel(keras.Model):
     """A generator and a discriminator that are trained by turns: `k` steps of the one, then a step of the other.
 
-    A training step takes (images, labels), `k` times the paper's minibatch: one for each of the discriminator's steps.
-    Only a discriminator of pairs uses the labels: it gets real images with theirs, as one-hot vectors, and generated
-    ones with those that a joint generator made, or that a conditional one was given, the batch's own. z is uniform in
-    -1 to 1, a function of `seed`, the step and the replica alone. Compile it under a strategy's scope with both
-    optimizers; `variables` are both networks', and `Checkpoints` keeps both optimizers too.
+    A training step takes images or (images, labels), `k` times the paper's minibatch: one for each of the
+    discriminator's steps. Only a discriminator of pairs uses the labels: it gets real images with theirs, as one-hot
+    vectors, and generated ones with those that a joint generator made, or that a conditional one was given, the
+    batch's own. z is uniform in -1 to 1, a function of `seed`, the step and the replica alone. Compile it under a
+    strategy's scope with both optimizers; `variables` are both networks', and `Checkpoints` keeps both optimizers too.
 
     Metrics are means over the epoch: `loss`, the generator's; `discriminator_loss`; `value`, V(D, G), -1.386 where the
     discriminator cannot tell (its logits are 0); `real` and `fake`, the mean of D(x) and of D(G(z)).
@@ -29,7 +30,8 @@ class AdversarialModel(keras.Model):
         seed: of z.
 
     Raises:
-        ValueError: k below 1, images that the discriminator does not take, or, of `compile`, float16 arithmetic.
+        ValueError: k below 1, images that the discriminator does not take, a discriminator with other outputs, or, of
+            `compile`, float16 arithmetic.
     """
 
     def __init__(
@@ -42,13 +44,15 @@ class AdversarialModel(keras.Model):
         name: str = "adversarial",
     ):
         super().__init__(name=name)
-        if k < 1:
-            raise ValueError(f"k is {k}; it must be at least 1.")
+        check_count("k", k)
         made = [each.shape[1:] for each in (*generator.outputs, *generator.inputs[1:])]
         taken = [each.shape[1:] for each in discriminator.inputs]
         if made != taken:
             made, taken = (" and ".join(map(str, shapes)) for shapes in (made, taken))
             raise ValueError(f"the generator makes images of {made}; the discriminator takes {taken}.")
+        given = [tuple(each.shape[1:]) for each in discriminator.outputs]
+        if given != [(1,)]:
+            raise ValueError(f"{discriminator.name} gives {' and '.join(map(str, given))}; a discriminator gives (1,).")
         self.generator, self.discriminator = generator, discriminator
         self.k, self.generator_loss, self.seed = k, generator_loss, seed
         self.trackers = {
@@ -57,7 +61,7 @@ class AdversarialModel(keras.Model):
         self.built = True
 
     def compile(self, generator_optimizer, discriminator_optimizer):
-        if self.dtype_policy.name == "mixed_float16":
+        if self.compute_dtype == "float16":
             raise ValueError("the precision is float16; it must be float32 or bfloat16: these losses are not scaled.")
         super().compile(optimizer=discriminator_optimizer, jit_compile=False)
         self.generator_optimizer = generator_optimizer
@@ -92,15 +96,15 @@ class AdversarialModel(keras.Model):
 
     def fake(self, z, labels):
         """What it is shown of generated ones. labels: a list of what the generator takes beside z, nothing or one."""
-        made = self.generator([z, *labels] if labels else z, training=True)
+        made = self.generator(only([z, *labels]), training=True)
         return [*tf.nest.flatten(made), *labels]
 
     def logits(self, shown):
         """The discriminator's, of a list that `real` or `fake` gave."""
-        return self.discriminator(shown if len(shown) > 1 else shown[0], training=True)
+        return self.discriminator(only(shown), training=True)
 
     def train_step(self, data):
-        images, labels = data
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         parts = zip(*(tf.split(each, self.k) for each in self.real(images, labels)), strict=True)
         batch, beside_z = tf.shape(images)[0] // self.k, len(self.generator.inputs) - 1
         for turn, real in enumerate(parts):
@@ -133,10 +137,12 @@ class AdversarialModel(keras.Model):
             ValueError: there are no images.
         """
         sums, count = np.zeros(4), 0
-        for number, (images, _) in enumerate(batches):
-            size = len(images)
-            z = tf.random.stateless_uniform((size, self.generator.input_shape[-1]), (self.seed, -1 - number), -1.0, 1.0)
-            real, fake = (as_trained(self.discriminator, each) for each in (images, as_trained(self.generator, z)))
+        for number, (images, labels) in enumerate(batches):
+            size, shown = len(images), self.real(images, labels)
+            latent, given = self.generator.inputs[0].shape[-1], shown[1 : len(self.generator.inputs)]
+            z = tf.random.stateless_uniform((size, latent), (self.seed, -1 - number), -1.0, 1.0)
+            made = [*tf.nest.flatten(as_trained(self.generator, only([z, *given]))), *given]
+            real, fake = (as_trained(self.discriminator, only(each)) for each in (shown, made))
             scores = [self.generator_loss(fake), minimax_value(real, fake), *map(mean_sigmoid, (real, fake))]
             sums += size * np.array([float(each) for each in scores])
             count += size
@@ -149,6 +155,11 @@ class AdversarialModel(keras.Model):
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         optimizer.apply([each / replicas for each in gradients], variables)
+
+
+def only(inputs):
+    """What a network takes of a list of inputs: the one, or the list."""
+    return inputs if len(inputs) > 1 else inputs[0]
 
 
 def mean_sigmoid(logits):

@@ -72,6 +72,15 @@ def test_the_frechet_distance_with_scipys_root():
 def test_what_cannot_be_measured_is_told():
     with pytest.raises(ValueError, match="there are no samples"):
         parzen_log_likelihoods(np.zeros((3, 4)), np.zeros((0, 4)), [1.0])
+    with pytest.raises(ValueError, match="there are no images to measure"):
+        parzen_estimate(np.zeros((3, 4)), np.zeros((0, 4)), np.zeros((3, 4)))
+    for sigmas in ([], [0.5, 0.0]):
+        with pytest.raises(ValueError, match="there must be at least one, and all above 0"):
+            parzen_log_likelihoods(np.zeros((3, 4)), np.zeros((2, 4)), sigmas)
+    with pytest.raises(ValueError, match=r"the sets are \(3, 4\) and \(3, 5\); both must be"):
+        frechet_distance(np.zeros((3, 4)), np.zeros((3, 5)))
+    with pytest.raises(ValueError, match="there are no images to take features of"):
+        pooled_features(dcgan_discriminator(32, 2, 4, 1), [])
     with pytest.raises(ValueError, match="an image has 4 values; a sample has 5"):
         parzen_log_likelihoods(np.zeros((3, 4)), np.zeros((2, 5)), [1.0])
     with pytest.raises(ValueError, match="a set has 1 images; a covariance needs at least 2"):

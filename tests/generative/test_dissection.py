@@ -202,9 +202,16 @@ Z = np.zeros((2, 16), "float32")
             r"the masks of 'row' are of \(2, 3, 4\); the images' are",
         ),
         (lambda g: intervene(g, "maps", Z, [1]), "there is no unit 1; layer 'maps' has 0 to 0"),
+        (lambda g: intervene(g, "maps", Z, [True]), "units are bool; they must be whole numbers"),
+        (lambda g: intervene(g, "maps", Z, [0.5]), "units are float64; they must be whole numbers"),
         (lambda g: intervene(g, "maps", Z, [0], [1.0, 2.0]), r"values have the shape \(2,\)"),
+        (lambda g: intervene(g, "maps", Z, [0], places=[row] * 3), "places are of 3 images; z has 2 rows"),
         (lambda g: intervene(g, "maps", Z, [0], places=row[:2]), r"places have the shape \(2, 4\).* are \(4, 4\)"),
         (lambda g: optimise_units(g, "maps", bright, "dark", Z, dissect(g, "maps", bright, Z)), "no concept 'dark'"),
+        (
+            lambda g: optimise_units(of_maps(2), "maps", bright, "bright", Z, dissect(g, "maps", bright, Z)),
+            "the dissection is of 1 units; layer 'maps' has 2",
+        ),
     ],
 )
 def test_what_it_cannot_do_is_told(call, sentence):

@@ -13,6 +13,7 @@ from keras_cnns.generative import (
     random_latents,
 )
 from keras_cnns.generative.inversion import interpolate, latent_encoder, train_encoder
+from keras_cnns.generative.labelled import joint_generator
 
 SMALL = {"size": 32, "base_filters": 4, "kernel_size": 4, "channels": 1}
 rng = np.random.default_rng(0)
@@ -136,6 +137,11 @@ def test_between_two_images_lies_a_straight_line_of_z():
             r"the images have the shape \(2, 4, 4\); .* makes \(batch, \*\(4, 4, 1\)\)",
         ),
         (lambda g, x: invert(g, x[:0]), r"the images have the shape \(0, 4, 4, 1\)"),
+        (lambda g, x: invert(g, x.astype("uint8")), "the images are uint8; .* makes float32, such as -1 to 1"),
+        (
+            lambda g, x: invert(joint_generator(dcgan_generator(**{**SMALL, "channels": 3}), 2), x),
+            "joint_dcgan_generator is no generator from z alone to images alone",
+        ),
         (lambda g, x: invert(g, x, steps=-1), "steps are -1 and adapt_steps 0; they must be at least 0"),
         (lambda g, x: invert(g, x, encoder=linear()), r"the encoder gives \(4, 4, 1\); .* takes a z of \(3,\)"),
         (lambda g, x: train_encoder(g, encoder_of(3), [x], 2), "there are 1 batches of images; 2 are needed"),

@@ -82,6 +82,12 @@ def test_a_step_of_pairs(kind):
         discriminator([images, LABELS], training=True), discriminator(fake, training=True)
     )  # both normalise by the statistics of their batch
     before = [variable.numpy() for variable in generator.trainable_variables]
+    given = tf.constant(LABELS)
+    tested = model.figures([(tf.constant(images), tf.constant([3, 1, 4]))])
+    z = tf.random.stateless_uniform((3, generator.inputs[0].shape[-1]), (0, -1), -1.0, 1.0)
+    fake = generator(z, training=True) if kind == "joint" else [generator([z, given], training=True), given]
+    score = np.mean(1 / (1 + np.exp(-discriminator(fake, training=True).numpy())))
+    assert tested["fake"] == pytest.approx(score, rel=1e-4)
     figures = model.train_step((tf.constant(images), tf.constant([3, 1, 4])))
     assert float(figures["discriminator_loss"]) == pytest.approx(float(expected), rel=1e-5)
     moved = [np.any(old != new) for old, new in zip(before, generator.trainable_variables, strict=True)]

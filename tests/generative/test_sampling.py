@@ -38,6 +38,10 @@ def test_what_is_no_generator_is_told():
     preprocessing = Preprocessing(2)
     with pytest.raises(ValueError, match=r"z has the shape \(1, 3\); copier takes \(number, 4\)"):
         sample(copier(), np.zeros((1, 3)), preprocessing)
+    with pytest.raises(ValueError, match=r"z has the shape \(0, 4\)"):
+        sample(copier(), np.zeros((0, 4)), preprocessing)
+    with pytest.raises(ValueError, match="seed is -1; it must be at least 0"):
+        random_latents(1, 4, -1)
     image = keras.Input((2, 2, 1))
     with pytest.raises(ValueError, match="flat is no generator: from z"):
         sample(keras.Model(image, keras.layers.Flatten()(image), name="flat"), np.zeros((1, 4)), preprocessing)

@@ -124,11 +124,15 @@ def test_two_replicas_take_one_step_together():
 
 
 def test_what_does_not_fit_is_told():
-    with pytest.raises(ValueError, match="k is 0; it must be at least 1"):
-        line(k=0)
+    for k in (0, 1.5):
+        with pytest.raises(ValueError, match=f"k is {k}; it must be a whole number of at least 1"):
+            line(k=k)
     z, image = keras.Input((4,)), keras.Input((5,))
     with pytest.raises(ValueError, match=r"the generator makes images of \(3,\); the discriminator takes \(5,\)"):
         AdversarialModel(keras.Model(z, keras.layers.Dense(3)(z)), keras.Model(image, keras.layers.Dense(1)(image)))
+    classifier = keras.Model(image, keras.layers.Dense(10)(image), name="classifier")
+    with pytest.raises(ValueError, match=r"classifier gives \(10,\); a discriminator gives \(1,\)"):
+        AdversarialModel(keras.Model(z, keras.layers.Dense(5)(z)), classifier)
 
 
 def test_the_figures_of_a_test_by_hand():
@@ -158,8 +162,17 @@ def test_a_test_moves_nothing_and_sees_the_batchs_statistics():
         model.figures(batches.take(0))
 
 
-def test_float16_is_refused():
-    keras.config.set_dtype_policy("mixed_float16")
+def test_images_without_labels_are_a_step_too():
+    models = [line(seed=7) for _ in range(2)]
+    images = np.float32([[0.5], [1.5]])
+    models[0].fit(images, batch_size=2, shuffle=False, verbose=0)
+    models[1].train_step((tf.constant(images), None))
+    assert weights(models[0]) == pytest.approx(weights(models[1]), rel=1e-6) and weights(models[0]) != (2.0, 1.0)
+
+
+@pytest.mark.parametrize("policy", ["float16", "mixed_float16"])
+def test_float16_is_refused(policy):
+    keras.config.set_dtype_policy(policy)
     try:
         with pytest.raises(ValueError, match="the precision is float16; it must be float32 or bfloat16"):
             line()
