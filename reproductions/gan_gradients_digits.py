@@ -88,7 +88,9 @@ def draw(record, path):
         for number, name in enumerate(LOSSES, 1):
             steps = np.arange(curves.shape[1])
             colour, norms = f"C{number}", curves[..., number]
-            by_step.plot(steps, np.exp(np.log(norms).mean(axis=0)), color=colour, label=name)
+            with np.errstate(divide="ignore"):  # where a gradient is 0 the line is left out
+                means = np.exp(np.log(norms).mean(axis=0))
+            by_step.plot(steps, means, color=colour, label=name)
             by_step.fill_between(steps, norms.min(axis=0), norms.max(axis=0), color=colour, alpha=0.2, linewidth=0)
             by_confidence.plot(curves[..., 0].ravel(), norms.ravel(), ".", color=colour, markersize=3, label=name)
         by_step.set(xlabel="steps", yscale="log", title=words)
