@@ -37,7 +37,7 @@ def game(kind, seed, filters=FILTERS):
     keras.utils.set_random_seed(seed)
     how = {"size": 32, "base_filters": filters, "kernel_size": 4}
     more = 0 if kind == "unconditional" else CLASSES  # channels of the discriminator for labels
-    generator = dcgan_generator(channels=1 + CLASSES * (kind == "joint"), **how)
+    generator = dcgan_generator(channels=1, **how)
     discriminator = dcgan_discriminator(channels=1 + more, **how)
     if kind != "unconditional":
         generator = (conditional_generator if kind == "conditional" else joint_generator)(generator, CLASSES)
@@ -148,6 +148,8 @@ def study(options):
         images.description,
         [
             f"DCGAN's networks with {FILTERS} filters, {STEPS:,} steps of {BATCH} digits, 4,000 of MNIST's",
+            "the joint generator's label is a linear layer of z; where it was the brightest of ten more maps, the game was "
+            "lost: 0.8, 33 and 15 % right (commit 41706c6)",
             f"the classifier was trained on the same 4,000 digits; its error on 1,000 others is {error:.1f} %",
         ],
     )

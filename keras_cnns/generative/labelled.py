@@ -1,7 +1,7 @@
 """Generators of three kinds: seed to image; seed and label to image; seed to image and label.
 
     conditional_generator(dcgan_generator(), classes), pair_discriminator(dcgan_discriminator(channels=3 + classes))
-    joint_generator(dcgan_generator(channels=3 + classes)), and the same discriminator
+    joint_generator(dcgan_generator(), classes), and the same discriminator
 
 The first is any generator. The second is Mirza & Osindero, "Conditional Generative Adversarial Nets", 2014, the third
 learns p(x, y) as the first learns p(x). Both are played against a discriminator of pairs, by `AdversarialModel`. Labels
@@ -11,8 +11,6 @@ Deviations: the conditional paper has dense networks, and brings z and the label
 """
 
 import keras
-
-SURE = 10.0  # a joint generator's maps are in -1 to 1; their means times this are its labels' logits
 
 
 def conditional_generator(generator: keras.Model, classes: int = 10) -> keras.Model:
@@ -30,21 +28,21 @@ def conditional_generator(generator: keras.Model, classes: int = 10) -> keras.Mo
 
 
 def joint_generator(generator: keras.Model, classes: int = 10) -> keras.Model:
-    """Return a generator from z to (images, labels): the last maps of the given one are the labels', a map a class.
+    """Return a generator from z `(batch, latent - classes)` to (images, labels): p(x, y) = p(y) p(x | y).
 
-    The label is that of the map with the highest mean, exactly one-hot as real ones are; its gradient is the softmax's.
+    A linear layer of z, `label_logits`, gives the label, exactly one-hot as real ones are, with the gradient of the
+    softmax; the given generator makes the image of z and that label, as a conditional one.
 
     Raises:
-        ValueError: no map left for the image.
+        ValueError: a z that is too short for the labels.
     """
-    check_channels(generator, generator.outputs[0], classes)
-    z = keras.Input(generator.inputs[0].shape[1:], name="z")
-    maps = generator(z)
-    logits = SURE * keras.ops.mean(maps[..., -classes:], axis=(1, 2))
+    image_of = conditional_generator(generator, classes)
+    z = keras.Input(image_of.inputs[0].shape[1:], name="z")
+    logits = keras.layers.Dense(classes, name="label_logits")(z)
     softmax = keras.ops.softmax(logits)
     hard = keras.ops.one_hot(keras.ops.argmax(logits, axis=-1), classes)
     label = softmax + keras.ops.stop_gradient(hard - softmax)
-    return keras.Model(z, [maps[..., :-classes], label], name=f"joint_{generator.name}")
+    return keras.Model(z, [image_of([z, label]), label], name=f"joint_{generator.name}")
 
 
 def pair_discriminator(discriminator: keras.Model, classes: int = 10) -> keras.Model:
@@ -55,15 +53,12 @@ def pair_discriminator(discriminator: keras.Model, classes: int = 10) -> keras.M
     Raises:
         ValueError: no channel left for the image.
     """
-    check_channels(discriminator, discriminator.inputs[0], classes)
     *sides, channels = discriminator.inputs[0].shape[1:]
+    if not 0 < classes < channels:
+        raise ValueError(
+            f"{discriminator.name} has {channels} channels; {classes} classes need at least {classes + 1}."
+        )
     image, label = keras.Input((*sides, channels - classes), name="image"), keras.Input((classes,), name="label")
     maps = keras.ops.ones_like(image[..., :1]) * keras.ops.reshape(label, (-1, 1, 1, classes))
     logits = discriminator(keras.layers.Concatenate(name="image_label")([image, maps]))
     return keras.Model([image, label], logits, name=f"pair_{discriminator.name}")
-
-
-def check_channels(network, images, classes):
-    channels = images.shape[-1]
-    if not 0 < classes < channels:
-        raise ValueError(f"{network.name} has {channels} channels; {classes} classes need at least {classes + 1}.")

@@ -27,32 +27,31 @@ def test_a_conditional_generator_is_the_plain_one_of_z_and_label():
     assert model.count_params() == plain.count_params()
 
 
-def maps_as_given(*shape):
-    """A generator whose z are its maps."""
-    z = keras.Input((int(np.prod(shape)),))
-    return keras.Model(z, keras.layers.Reshape(shape)(z))
+def image_is_z(size):
+    """A generator whose image of one column is its z."""
+    z = keras.Input((size,))
+    return keras.Model(z, keras.layers.Reshape((size, 1, 1))(z))
 
 
-def test_a_joint_generator_names_the_map_with_the_highest_mean(save_and_load):
-    model, z = joint_generator(maps_as_given(2, 2, 11)), uniform((8, 44))
+def test_a_joint_generator_gives_a_label_of_z_and_the_image_of_both(save_and_load):
+    model, z = joint_generator(image_is_z(16)), uniform((8, 6))
+    logits = z @ model.get_layer("label_logits").kernel.numpy()
     images, labels = model(z)
-    maps = z.reshape(8, 2, 2, 11)
-    np.testing.assert_array_equal(images, maps[..., :1])
-    np.testing.assert_array_equal(labels, np.eye(10)[maps[..., 1:].mean(axis=(1, 2)).argmax(axis=1)])
+    np.testing.assert_array_equal(labels, np.eye(10)[logits.argmax(axis=1)])
+    np.testing.assert_array_equal(images[..., 0, 0], np.concatenate([z, labels], axis=1))
     for ours, again in zip((images, labels), save_and_load(model)(z), strict=True):
         np.testing.assert_array_equal(ours, again)
 
 
 def test_the_gradient_of_a_joint_label_is_the_softmaxs():
-    model = joint_generator(maps_as_given(2, 2, 3), classes=2)
-    here = tf.constant(uniform((1, 12)) / 10)
+    model = joint_generator(image_is_z(4), classes=2)
+    model.get_layer("label_logits").set_weights([np.float32([[3, 1], [0, 2]]), np.zeros(2, "float32")])
+    here = tf.constant([[0.5, 0.25]])
     with tf.GradientTape() as tape:
         tape.watch(here)
         first = model(here)[1][0, 0]
-    means = here.numpy().reshape(4, 3)[:, 1:].mean(axis=0)
-    p = 1 / (1 + np.exp(10 * (means[1] - means[0])))
-    slope = 10 * p * (1 - p) / 4  # of the softmax at each of the map's four places
-    np.testing.assert_allclose(tape.gradient(first, here)[0], [0, slope, -slope] * 4, rtol=1e-4)
+    p = 1 / (1 + np.exp(1.0 - 1.5))  # of logits 1.5 and 0.5 + 0.5
+    np.testing.assert_allclose(tape.gradient(first, here)[0], p * (1 - p) * np.float32([2, -2]), rtol=1e-4)
 
 
 def test_a_discriminator_of_pairs_sees_the_label_as_constant_maps():
@@ -69,7 +68,7 @@ def test_a_step_of_pairs(kind):
     keras.utils.set_random_seed(0)
     generator = conditional_generator(dcgan_generator(channels=1, **SMALL))
     if kind == "joint":
-        generator = joint_generator(dcgan_generator(channels=11, **SMALL))
+        generator = joint_generator(dcgan_generator(channels=1, **SMALL))
     discriminator = pair_discriminator(dcgan_discriminator(channels=11, **SMALL))
     model = AdversarialModel(generator, discriminator)
     model.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
@@ -98,9 +97,9 @@ def test_what_has_no_room_for_labels_is_told():
     generator, discriminator = dcgan_generator(channels=3, **SMALL), dcgan_discriminator(channels=3, **SMALL)
     with pytest.raises(ValueError, match="classes is 100; dcgan_generator's z of 100 has room for 1 to 99"):
         conditional_generator(generator, 100)
-    with pytest.raises(ValueError, match="dcgan_generator has 3 channels; 10 classes need at least 11"):
-        joint_generator(generator)
-    with pytest.raises(ValueError, match="dcgan_discriminator has 3 channels"):
+    with pytest.raises(ValueError, match="classes is 0; dcgan_generator's z of 100"):
+        joint_generator(generator, 0)
+    with pytest.raises(ValueError, match="dcgan_discriminator has 3 channels; 10 classes need at least 11"):
         pair_discriminator(discriminator)
     with pytest.raises(ValueError, match=r"images of \(32, 32, 1\) and \(10,\); the discriminator takes \(32, 32"):
-        AdversarialModel(joint_generator(dcgan_generator(channels=11, **SMALL)), dcgan_discriminator(**SMALL))
+        AdversarialModel(joint_generator(dcgan_generator(channels=1, **SMALL)), dcgan_discriminator(**SMALL))
