@@ -148,8 +148,8 @@ def study(options):
         images.description,
         [
             f"DCGAN's networks with {FILTERS} filters, {STEPS:,} steps of {BATCH} digits, 4,000 of MNIST's",
-            "the joint generator's label is a linear layer of z; where it was the brightest of ten more maps, the game was "
-            "lost: 0.8, 33 and 15 % right (commit 41706c6)",
+            "the joint generator's label is a linear layer of z; where it was the brightest of ten more maps, the game "
+            "was lost: 0.8, 33 and 15 % right (commit 41706c6)",
             f"the classifier was trained on the same 4,000 digits; its error on 1,000 others is {error:.1f} %",
         ],
     )
