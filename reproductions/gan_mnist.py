@@ -59,6 +59,7 @@ def recipe(run, k=1):
         deviations=[
             "the paper prints no training; it is the release's, ended after the 250 epochs in which its momentum rises",
             "the output's bias starts at 0, the release's at the mean image",
+            "z is uniform and the discriminator's loss the paper's; the release has a Gaussian z and half of that loss",
             f"{SAMPLES:,} samples; the width of their windows is chosen on {len(others):,} validation images",
         ],
         final_tests={"parzen": parzen},
