@@ -28,6 +28,7 @@ def kinds(model):
 @pytest.mark.parametrize("size", [32, 64])
 def test_the_papers_five_rules(size, kernel_size):
     """Section 3: strides for pooling; batch norm in both; no hidden dense layer; ReLU and tanh; LeakyReLU of 0.2."""
+    keras.utils.set_random_seed(0)  # the mean of the smallest kernel's 384 values has a standard error of 0.001
     how = {"size": size, "base_filters": 8, "kernel_size": kernel_size}
     generator, discriminator = keras_cnns.dcgan_generator(**how), keras_cnns.dcgan_discriminator(**how)
     pooling = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D, keras.layers.UpSampling2D)
@@ -49,7 +50,7 @@ def test_the_papers_five_rules(size, kernel_size):
     slopes = [each.negative_slope for each in discriminator.layers if isinstance(each, keras.layers.LeakyReLU)]
     assert slopes == [0.2] * count
     for layer in (*doubling, *halving):
-        assert not layer.use_bias and abs(np.std(layer.kernel) - 0.02) < 0.002 and abs(np.mean(layer.kernel)) < 0.002
+        assert not layer.use_bias and abs(np.std(layer.kernel) - 0.02) < 0.002 and abs(np.mean(layer.kernel)) < 0.003
 
 
 @pairs
