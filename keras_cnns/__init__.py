@@ -4,7 +4,7 @@ import sys
 
 from keras_cnns.startup import import_tensorflow_quietly
 
-if sys.argv and (sys.argv[0] == "-m" or sys.argv[0].endswith("keras-cnns")):  # run as a command
+if sys.stderr and sys.argv and (sys.argv[0] == "-m" or sys.argv[0].endswith("keras-cnns")):  # run as a command
     import_tensorflow_quietly()
 
 from keras_cnns.classification import (

@@ -101,6 +101,7 @@ def draw(record, path):
         axes.set_xticks(range(CLASSES))
         axes.grid(axis="y", alpha=0.3)
     grid[0].set_ylabel("of the samples, %")
+    grid[0].margins(y=0.45)  # for the legend
     grid[0].legend()
     save(figure, path)
 

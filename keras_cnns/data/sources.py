@@ -82,10 +82,11 @@ def prepared(name, data_dir):
     """The TensorFlow Datasets builder of a set that is prepared in `data_dir`, or has been now.
 
     Raises:
-        ValueError: it can be neither found nor downloaded, or is the path of no folder.
+        ValueError: it can be neither found nor downloaded, or is a path.
     """
     if name.startswith(("/", "~", ".")):
-        raise ValueError(f"there is no folder {name}.")
+        there = Path(name).exists()
+        raise ValueError(f"{name} is in no layout that is read here." if there else f"there is no folder {name}.")
     try:
         builder = tfds.builder(name, data_dir=data_dir)
         if not builder.info.splits:

@@ -261,6 +261,8 @@ def test_other_data_sets_and_splits_are_told(prepared):
         tfds_boxes("voc/2031", "train", prepared)
     with pytest.raises(ValueError, match=r"there is no folder \./photographs"):
         tfds_boxes("./photographs", "train", prepared)
+    with pytest.raises(ValueError, match="is in no layout that is read here"):
+        tfds_boxes(str(prepared), "train", prepared)
 
 
 @pytest.mark.slow
