@@ -137,6 +137,8 @@ def export_detector(model, path, preprocessing, labels, force, format):
     channels, classes = model.inputs[0].shape[-1], model.outputs[0].shape[-1] - 1
     if shapes != [[4, 3], [3, 3]] or format == "onnx" or model.outputs[1].shape[-1] != 4 * (classes + 1):
         allowed = "only a detector as fast_rcnn or faster_rcnn_detector can do so, and no ONNX file"
+        if shapes[0] == [2, 2]:
+            allowed = "a generator can be exported where it takes z alone"
         raise ValueError(f"{model.name} takes two inputs; {allowed}.")
     preprocessing = preprocessing or Preprocessing(None)
     if preprocessing.size[0] is not None:

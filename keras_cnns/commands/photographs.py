@@ -164,6 +164,7 @@ def draw_samples(options):
     if latent is None or preprocessing is None:
         raise ValueError(f"{options.source} is no run of a generator; `sample` takes what gan_mnist and others wrote.")
     images = sample(generator, random_latents(options.n, latent, options.seed), preprocessing)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     save_grid(images, options.out)
     print(options.out)
     if options.single:

@@ -106,7 +106,8 @@ def frechet_distance(features: np.ndarray, others: np.ndarray) -> float:
     values, vectors = np.linalg.eigh(covariance)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     both = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ other @ root), 0)).sum()
-    return float(((mean - other_mean) ** 2).sum() + np.trace(covariance) + np.trace(other) - 2 * both)
+    distance = ((mean - other_mean) ** 2).sum() + np.trace(covariance) + np.trace(other) - 2 * both
+    return float(max(distance, 0.0))  # of two equal sets the rounding may leave less than 0
 
 
 def variety(samples: np.ndarray, images: np.ndarray) -> float:

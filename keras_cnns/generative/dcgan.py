@@ -17,7 +17,8 @@ from keras_cnns.arguments import check_choice, check_count
 from keras_cnns.layers import BatchNormalization
 
 LATENT = 100
-SIZES, KERNELS = (32, 64), (4, 5)
+LAYERS = {32: 3, 64: 4}  # that double the sides of the first 4x4 map, by the size of the images
+KERNELS = 4, 5
 
 
 def dcgan_generator(
@@ -39,7 +40,7 @@ def dcgan_generator(
     Source: section 4 and Fig. 1.
     """
     check(size, base_filters, kernel_size, channels)
-    layers = (size // 4).bit_length() - 1  # that double the sides of the first 4x4 map: 4 for 64 pixels
+    layers = LAYERS[size]
     filters = base_filters * 2 ** (layers - 1)
     z = keras.Input((LATENT,), name="z")
     if kernel_size == 4:
@@ -71,7 +72,7 @@ def dcgan_discriminator(
     Source: section 3.
     """
     check(size, base_filters, kernel_size, channels)
-    layers = (size // 4).bit_length() - 1
+    layers = LAYERS[size]
     image = x = keras.Input((size, size, channels), name="image")
     for number in range(1, layers + 1):
         x = conv(x, base_filters * 2 ** (number - 1), kernel_size, f"d{number}", strides=2, padding="same")
@@ -88,7 +89,7 @@ def dcgan_discriminator(
 
 
 def check(size, base_filters, kernel_size, channels):
-    check_choice("size", size, SIZES)
+    check_choice("size", size, tuple(LAYERS))
     check_count("base_filters", base_filters)
     check_choice("kernel_size", kernel_size, KERNELS)
     check_count("channels", channels)

@@ -191,13 +191,13 @@ def test_sample_draws_a_grid_and_single_images(run, tmp_path, capsys):
     preprocessing = keras.saving.serialize_keras_object(Preprocessing(2, mean=127.5, scale=1 / 127.5))
     (tmp_path / "preprocessing.json").write_text(json.dumps(preprocessing))
     (tmp_path / "record.json").write_text(json.dumps({"data": {"labels": ["all"]}}))
-    words = ["sample", str(tmp_path), "--n", "10", "--seed", "3", "--out", str(tmp_path / "grid.png")]
+    words = ["sample", str(tmp_path), "--n", "10", "--seed", "3", "--out", str(tmp_path / "new/grid.png")]
     assert main([*words, "--single", str(tmp_path / "each")]) == 0
-    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "grid.png"), str(tmp_path / "each")]
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "new/grid.png"), str(tmp_path / "each")]
     values = np.random.default_rng([3, 4]).uniform(-1, 1, (10, 4)).astype("float32") * 127.5 + 127.5
     singles = [np.asarray(Image.open(tmp_path / f"each/{number}.png")).ravel() for number in range(10)]
     np.testing.assert_allclose(singles, values, atol=0.51)
-    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    grid = np.asarray(Image.open(tmp_path / "new/grid.png"))
     times = 500 // 23  # eight images of two pixels and seven lines
     assert grid.shape == (5 * times, 23 * times, 3)
     assert (

@@ -67,6 +67,7 @@ def test_the_frechet_distance_with_scipys_root():
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
     few = a[:3]  # a covariance without an inverse
     assert frechet_distance(few, few) == pytest.approx(0, abs=1e-6) and frechet_distance(few, b) > 0
+    assert all(frechet_distance(scale * b, scale * b) >= 0 for scale in (1, 30, 1000, 1e5))  # rounding is not negative
 
 
 def test_what_cannot_be_measured_is_told():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_cnns.export import export
 from keras_cnns.generative import dcgan_discriminator, dcgan_generator
 from keras_cnns.generative.labelled import conditional_generator, joint_generator, pair_discriminator
 from keras_cnns.losses import discriminator_loss
@@ -103,3 +104,9 @@ def test_what_has_no_room_for_labels_is_told():
         pair_discriminator(discriminator)
     with pytest.raises(ValueError, match=r"images of \(32, 32, 1\) and \(10,\); the discriminator takes \(32, 32"):
         AdversarialModel(joint_generator(dcgan_generator(channels=1, **SMALL)), dcgan_discriminator(**SMALL))
+
+
+def test_a_generator_of_labels_is_not_exported(tmp_path):
+    model = conditional_generator(dcgan_generator(np.int64(32), base_filters=2, channels=1))
+    with pytest.raises(ValueError, match="takes two inputs; a generator can be exported where it takes z alone"):
+        export(model, tmp_path / "saved")
