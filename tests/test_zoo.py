@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_cnns
+from keras_cnns.detection import box_regressor
 from keras_cnns.inspection import layer_table
 from keras_cnns.inspection.layer_table import layers_in_order
 from keras_cnns.inspection.paper_table import compare, find_table, paper_rows, paper_tables
@@ -60,6 +61,49 @@ def test_counts_and_rows_equal_the_paper(variant):
     different = [pair for pair in compare(layer_table(model), paper_rows(variant.table)) if pair[2]]
     assert not different
     assert find_table(getattr(keras_cnns, variant.builder), variant.arguments) == variant.table
+
+
+def first_numbers(model):
+    """{the first fifty weights of a kernel, over the largest of them: its name}, and the names of those met again."""
+    seen, again = {}, []
+    for weight in model.trainable_weights:
+        if len(weight.shape) > 1 and np.prod(weight.shape) >= 50 and not weight.path.startswith("upscore"):
+            numbers = weight.numpy().ravel()[:50]
+            key = tuple((numbers / max(np.abs(numbers).max(), 1e-30)).round(3).tolist())
+            if np.any(numbers) and seen.setdefault(key, weight.path) != weight.path:
+                again.append((seen[key], weight.path))
+    return seen, again
+
+
+@pytest.mark.parametrize(
+    "builder",
+    [
+        "alexnet",
+        "gan_generator",
+        "gan_discriminator",
+        "box_regressor",
+        "fast_rcnn alexnet",
+        "faster_rcnn zf",
+        *(marked(name, name, [name]) for name in ("dcgan_generator", "dcgan_discriminator", "mask_rcnn", "jigsaw")),
+        *(marked(name, name, [name]) for name in ("context_prediction", "colorization", "rotation")),
+        *(marked(row[0], row[0], [row[0]]) for row in SMALLEST if row[0] not in RELATIVES | {"alexnet"}),
+    ],
+)
+def test_no_two_layers_start_with_the_same_numbers(builder):
+    """Keras gives the layers that share an initializer the same weights: h0, h1 and y of the GAN had them once."""
+    small = {row[0]: row[1:] for row in SMALLEST}
+    name, *trunk = builder.split()
+    if name == "box_regressor":
+        model = box_regressor(keras_cnns.alexnet((64, 64, 3), classes=10))
+    elif trunk:
+        model = getattr(keras_cnns, name)(trunk=trunk[0], classes=3, input_shape=(1, 1, 3))
+    elif name in small:
+        arguments, input_shape = small[name]
+        model = getattr(keras_cnns, name)(input_shape=input_shape, classes=10, **arguments)
+    else:
+        model = getattr(keras_cnns, name)()
+    seen, again = first_numbers(model)
+    assert not again and len(seen) > 1
 
 
 def test_every_paper_table_has_a_variant():

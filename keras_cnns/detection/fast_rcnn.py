@@ -42,20 +42,20 @@ def fast_rcnn(
     check_choice("trunk", trunk, tuple(TRUNKS))
     check_classes(classes)
     check_input_shape(input_shape, smallest=1, free=True)
-    build, size, weights = TRUNKS[trunk]
+    build, size, start = TRUNKS[trunk]
 
     image, boxes = keras.Input(input_shape, name="image"), keras.Input((None, 4), name="boxes")
     x = build(image)
-    logits, deltas = detector_head(x, boxes, classes, size, weights)
+    logits, deltas = detector_head(x, boxes, classes, size, start)
     return keras.Model([image, boxes], [logits, deltas], name=name)
 
 
-def detector_head(features, boxes, classes, size, weights):
-    """Logits and deltas of boxes, each pooled from the features to `size` x `size`; how fc6 and fc7 start."""
+def detector_head(features, boxes, classes, size, start):
+    """Logits and deltas of boxes, each pooled to `size` x `size`; `start()`: how fc6 and fc7 start."""
     x = RoIPooling(size, 1 / STRIDE, name="roi_pool5")(features, boxes)
     x = keras.layers.Reshape((-1, size * size * x.shape[-1]), name="flatten")(x)
     for number in (6, 7):
-        x = keras.layers.Dense(4096, activation="relu", **weights, name=f"fc{number}")(x)
+        x = keras.layers.Dense(4096, activation="relu", **start(), name=f"fc{number}")(x)
         x = keras.layers.Dropout(0.5, name=f"drop{number}")(x)
     logits = output(x, classes + 1, 0.01, "cls_score")
     deltas = output(x, 4 * (classes + 1), 0.001, "bbox_pred")
@@ -100,11 +100,12 @@ def alexnet_trunk(x):
     return conv(x, 256, 3, "conv5", TowerConv2D, groups=2, bias=1, padding="same")
 
 
-# How a trunk is built, the side that boxes are pooled to, and how its fully connected layers start.
-TRUNKS = {
-    "vgg16": (vgg16_trunk, 7, {}),
-    "alexnet": (alexnet_trunk, 6, {"kernel_initializer": normal(), "bias_initializer": keras.initializers.Constant(1)}),
-}
+def alexnet_start():
+    return {"kernel_initializer": normal(), "bias_initializer": keras.initializers.Constant(1)}
+
+
+# How a trunk is built, the side that boxes are pooled to, and how each of its fully connected layers starts.
+TRUNKS = {"vgg16": (vgg16_trunk, 7, dict), "alexnet": (alexnet_trunk, 6, alexnet_start)}
 
 
 def with_deltas(model: keras.Model, means: Sequence[float], deviations: Sequence[float]) -> keras.Model:

@@ -55,7 +55,7 @@ def faster_rcnn(
     check_choice("trunk", trunk, tuple(TRUNKS))
     check_classes(classes)
     check_input_shape(input_shape, smallest=1, free=True)
-    build, filters, size, weights = TRUNKS[trunk]
+    build, filters, size, start = TRUNKS[trunk]
     anchors = generate_anchors(STRIDE, ratios, scales)
 
     image, sizes = keras.Input(input_shape, name="image"), keras.Input((2,), name="sizes")
@@ -65,7 +65,7 @@ def faster_rcnn(
     moves = propose_conv(x, 4 * len(anchors), 1, "rpn_bbox_pred", dtype="float32")
     boxes = RPNProposals(anchors, STRIDE, after=proposals, name="proposal")(scores, moves, sizes)
 
-    logits, deltas = detector_head(features, boxes, classes, size, weights)
+    logits, deltas = detector_head(features, boxes, classes, size, start)
     return keras.Model([image, sizes], [logits, deltas, boxes, scores, moves], name=name)
 
 
@@ -124,6 +124,6 @@ def zf_trunk(x):
     return conv(x, 256, 3, "conv5")
 
 
-# How a trunk is built, the filters of its proposal network, the side that boxes are pooled to, and how its fully
-# connected layers start.
-TRUNKS = {"vgg16": (vgg16_trunk, 512, 7, {}), "zf": (zf_trunk, 256, 6, {"kernel_initializer": normal()})}
+# How a trunk is built, the filters of its proposal network, the side that boxes are pooled to, and how each of its
+# fully connected layers starts.
+TRUNKS = {"vgg16": (vgg16_trunk, 512, 7, dict), "zf": (zf_trunk, 256, 6, lambda: {"kernel_initializer": normal()})}

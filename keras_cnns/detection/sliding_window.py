@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.arguments import check_count
+from keras_cnns.classification.alexnet import normal
 from keras_cnns.classification.convolutionalize import convolutionalize
 from keras_cnns.ops import iou
 
@@ -109,10 +110,9 @@ def box_regressor(classifier: keras.Model, classes: int = 1, name: str = "box_re
     for layer in features.layers:
         layer.trainable = False
     x = keras.layers.Flatten(name="flatten")(flat.input)
-    start = {"kernel_initializer": keras.initializers.RandomNormal(stddev=0.01)}
     for number, units in enumerate((4096, 1024), 1):
-        x = keras.layers.Dense(units, activation="relu", name=f"box_fc{number}", **start)(x)
-    boxes = keras.layers.Dense(4 * classes, dtype="float32", name="box_edges", **start)(x)
+        x = keras.layers.Dense(units, activation="relu", kernel_initializer=normal(), name=f"box_fc{number}")(x)
+    boxes = keras.layers.Dense(4 * classes, dtype="float32", kernel_initializer=normal(), name="box_edges")(x)
     return keras.Model(classifier.inputs[0], boxes, name=name)
 
 

@@ -22,11 +22,10 @@ def gan_generator(name: str = "gan_generator") -> keras.Model:
 
     Source: section 5 ("a mixture of rectifier linear activations and sigmoid activations"); the release for the sizes.
     """
-    start = {"kernel_initializer": keras.initializers.RandomUniform(-0.05, 0.05)}
     z = x = keras.Input((LATENT,), name="z")
     for i in range(2):
-        x = keras.layers.Dense(1200, activation="relu", name=f"h{i}", **start)(x)
-    x = keras.layers.Dense(28 * 28, activation="sigmoid", dtype="float32", name="y", **start)(x)
+        x = dense(x, 1200, f"h{i}", 0.05, activation="relu")
+    x = dense(x, 28 * 28, "y", 0.05, activation="sigmoid", dtype="float32")
     return keras.Model(z, keras.layers.Reshape(IMAGE, dtype="float32", name="image")(x), name=name)
 
 
@@ -38,14 +37,19 @@ def gan_discriminator(name: str = "gan_discriminator") -> keras.Model:
 
     Source: section 5 ("maxout activations", "dropout was applied"); the release for the sizes.
     """
-    start = {"kernel_initializer": keras.initializers.RandomUniform(-0.005, 0.005)}
     image = keras.Input(IMAGE, name="image")
     x = keras.layers.Flatten(name="flatten")(image)
     for i, rate in enumerate((0.2, 0.5)):
         x = keras.layers.Dropout(rate, name=f"drop{i}")(x)
-        x = keras.layers.Dense(240 * 5, name=f"h{i}", **start)(x)
+        x = dense(x, 240 * 5, f"h{i}", 0.005)
         x = keras.layers.Reshape((240, 5), name=f"h{i}_pieces")(x)
         x = keras.layers.GlobalMaxPooling1D(data_format="channels_first", name=f"h{i}_max")(x)
     x = keras.layers.Dropout(0.5, name="drop2")(x)
-    logits = keras.layers.Dense(1, dtype="float32", name="y", **start)(x)
-    return keras.Model(image, logits, name=name)
+    return keras.Model(image, dense(x, 1, "y", 0.005, dtype="float32"), name=name)
+
+
+def dense(x, units, name, irange, **kwargs):
+    """A dense layer whose weights start evenly spread in -irange to irange."""
+    # Each layer has an initializer of its own: one that two layers shared would give both the same numbers.
+    start = keras.initializers.RandomUniform(-irange, irange)
+    return keras.layers.Dense(units, kernel_initializer=start, name=name, **kwargs)(x)
