@@ -3,7 +3,7 @@
     python -m reproductions.gan_digits
 
 Paper: Parzen log-likelihood of 225 +- 2 nats on MNIST (Table 1); where the generator gives the data's distribution,
-D = 1/2 everywhere and the value is -log 4 (Theorem 1), a saddle point. Here the paper's networks and training, 20,000
+D = 1/2 everywhere and the value is -log 4 (Theorem 1), a saddle point. Here the paper's networks and training, 15,000
 steps on 3,333 of MNIST's digits (no download), three seeds; the same estimate of a Gaussian with the training digits'
 mean and covariance, and of these digits themselves; the value and D of every epoch; and a world of two points, in which
 all is arithmetic. About half an hour on two CPU cores.
@@ -29,7 +29,7 @@ from reproductions.pictures import write_png
 from reproductions.record import A_MINUTE, BESIDE, measured, parser_of, publish
 from reproductions.study import SEEDS, Training, finished, save, train
 
-SCRIPT, BUDGET = "gan_digits", "--dataset digits --steps 20000"
+SCRIPT, BUDGET = "gan_digits", "--dataset digits --steps 15000"
 NEAR_HALF, NEAR_VALUE = 0.1, 0.2  # how far D may be from 1/2, and the value from -log 4, to be called there
 LAST = 0.25  # the share of the epochs that is the end of the training
 POINTS = 0.7, 0.3  # the data's distribution in the world of two points

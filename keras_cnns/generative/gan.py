@@ -3,10 +3,10 @@
 The paper prints no layer sizes; they are those of the authors' release (goodfeli/adversarial, mnist.yaml). The layers'
 names are the release's.
 
-Deviations: the release starts the output's bias so that the mean image comes out, and halves the discriminator's loss,
-so that at the same rate its steps are half as long: `reproductions/gan_mnist.py` does both, here the bias starts at 0.
-Its dropout leaves out units and divides by the share it keeps, as Keras's does. `AdversarialModel`, as the paper, takes
-turns; the release moves both networks at once. Its z is Gaussian, here it is uniform.
+Deviations: the release starts the output's bias so that the mean image comes out; here it starts at 0. Its dropout
+leaves out units and divides by the share it keeps, as Keras's does. `AdversarialModel`, as the paper, takes turns; the
+release moves both networks at once. Its z is Gaussian, here it is uniform; it halves the discriminator's loss, so that
+at the same rate its steps are half as long.
 """
 
 import keras

@@ -20,22 +20,16 @@ SMALL = ["--smoke", "--steps", "6", "--base-filters", "2", "--checkpoint-steps",
 
 
 def test_gans_training_is_the_releases(monkeypatch, tmp_path):
-    """mnist.yaml: batches of 100 of the first 50,000, rate 0.1 / 1.000004^t, momentum 0.5 to 0.7 over 250 epochs; its
-    output starts at the mean image, its discriminator's loss is halved."""
+    """mnist.yaml: batches of 100 of the first 50,000, rate 0.1 / 1.000004^t, momentum 0.5 to 0.7 over 250 epochs."""
     arrays = digits("train").arrays
     few = digits("train")._copy(arrays=[each[:12] for each in arrays])
     recipe = declared("gan_mnist", ["--k", "2"], 60_000, monkeypatch, tmp_path, train=few)
     assert (recipe.batch_size, recipe.steps, recipe.model.k) == (200, 125_000, 2)
-    # The discriminator takes k times the steps, and half of the rate: "d_obj = 0.5 * (...)".
-    for optimizer, rate, steps in zip(recipe.optimizer, (0.1, 0.05), (125_000, 250_000), strict=True):
+    for optimizer, steps in zip(recipe.optimizer, (125_000, 250_000), strict=True):  # the discriminator's: k times
         assert float(optimizer.momentum(0)) == 0.5 and float(optimizer.momentum(steps)) == pytest.approx(0.7)
         assert float(optimizer.momentum(steps // 2)) == pytest.approx(0.6)
-        assert float(optimizer._learning_rate(0)) == pytest.approx(rate)
-        assert float(optimizer._learning_rate(steps)) == pytest.approx(rate * 1.000004**-125_000, rel=1e-3)
-    bias = recipe.model.generator.get_layer("y").bias.numpy().astype("float64")  # init_sigmoid_bias_from_marginals
-    mean_image = few.arrays[0][:, 2:30, 2:30].reshape(12, 784).mean(axis=0) / 255
-    np.testing.assert_allclose(1 / (1 + np.exp(-bias)), mean_image, atol=2e-7)
-    assert mean_image.max() > 0.5 and bias.min() == pytest.approx(np.log(1e-7), rel=1e-4)
+        assert float(optimizer._learning_rate(0)) == pytest.approx(0.1)
+        assert float(optimizer._learning_rate(steps)) == pytest.approx(0.1 * 1.000004**-125_000, rel=1e-3)
     (claim,) = recipe.claims
     assert (claim.paper, claim.at_least, claim.id) == (225, 223, "N2")  # Table 1: 225 +- 2
     images = next(iter(recipe.train.batches(1)))[0].numpy()
