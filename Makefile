@@ -78,6 +78,7 @@ bench-full: $(WITH_PEERS)
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed; make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
+	@echo "installing TensorFlow, Keras and what else requirements.txt names into .venv: a few minutes without a word"
 	$(RUN) -m pip install --disable-pip-version-check -q -r requirements.txt
 	$(RUN) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation --editable .
 	touch .venv/installed
