@@ -171,9 +171,12 @@ def git_commit():
         return None
 
 
-def command(module):
-    """How this program was called, for others to repeat: without --resume, and without the paths of this machine."""
-    words, kept = iter(sys.argv[1:]), []
+def command(module, arguments=None):
+    """How this program was called, for others to repeat: without --resume, and without the paths of this machine.
+
+    arguments: those of another call, in the place of this program's own.
+    """
+    words, kept = iter(sys.argv[1:] if arguments is None else arguments), []
     for word in words:
         flag, _, value = word.partition("=")
         if flag in PATHS:

@@ -16,7 +16,7 @@ from statistics import mean
 from matplotlib import pyplot as plt
 
 from keras_cnns.files import whole
-from reproductions.record import A_MINUTE, PREPARED, measured, publish
+from reproductions.record import A_MINUTE, PREPARED, command, measured, publish
 
 SEEDS = 3
 # What a test gives, of a classifier, of a network that labels every pixel or of a detector, and what a study calls it.
@@ -148,19 +148,27 @@ def main(study, arguments=None):
 
 
 def train(training, seed, folder, options):
-    """Run or resume one training; its exit status."""
+    """Run or resume one training; its exit status. A finished one is taken as it is.
+
+    Raises:
+        SystemExit: one of other flags is finished there.
+    """
     file = folder / "record.json"
-    if finished(folder):
-        return 0
     flags = shlex.split(training.flags)
     if options.smoke:  # it is as short as the script's own
         pairs = zip(["", *flags], [*flags, ""], strict=True)
         flags = [now for last, now in pairs if now and not {last, now} & {"--steps", "--epochs"}]
-    words = [sys.executable, "-m", f"reproductions.{training.script}", *flags, "--seed", str(seed)]
-    words += ["--out", str(folder), *(["--smoke"] if options.smoke else []), *(["--resume"] if file.exists() else [])]
+    module, words = f"reproductions.{training.script}", [*flags, "--seed", str(seed), "--out", str(folder)]
+    words += ["--smoke"] if options.smoke else []
+    if finished(folder):
+        made, wanted = json.loads(file.read_text())["command"], command(module, words)
+        if made != wanted:
+            raise SystemExit(f"error: {folder} has a finished run of `{made}`, not of `{wanted}`; name another --out.")
+        return 0
+    words += ["--resume"] if file.exists() else []
     if options.data_dir and not options.smoke:
         words += ["--data-dir", options.data_dir]
-    return subprocess.run(words, check=False).returncode
+    return subprocess.run([sys.executable, "-m", module, *words], check=False).returncode
 
 
 def finished(folder):

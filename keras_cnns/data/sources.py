@@ -33,7 +33,7 @@ def tfds_images(
     (CIFAR, MNIST) are held in memory, others are streamed and stay encoded until they are needed.
 
     split: "train" and "test", or what the data set has. A set without a "test" is tested on its validation images, one
-        of a single split on the last fifth of it, which is then left out of the training.
+        with neither on the last fifth of "train", which is then left out of the training.
     channels: of the decoded image, 1 or 3; by default the data set's.
     labels: whether they are needed; without, a set of images alone is one class.
 
@@ -43,9 +43,10 @@ def tfds_images(
     """
     builder = prepared(name, data_dir)
     splits = builder.info.splits
-    if split == "test" and split not in splits:
-        split = next((each for each in ("validation", "val") if each in splits), "train[80%:]")
-    elif split == "train" and set(splits) == {"train"}:
+    tested = next((each for each in ("test", "validation", "val") if each in splits), None)
+    if split == "test":
+        split = tested or "train[80%:]"
+    elif split == "train" and not tested:
         split = "train[:80%]"
     try:
         count = splits[split].num_examples

@@ -76,8 +76,9 @@ class FasterRCNNTraining(keras.Model):
         with tf.GradientTape() as tape:
             losses = self.losses_of(images, objects)
             loss = tf.add_n(list(losses.values()))
+            scaled = self.optimizer.scale_loss(loss)  # in float16; the optimizer takes it back
         variables = self.learning()
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         self.optimizer.apply([each / replicas for each in gradients], variables)  # it adds the replicas' up
         for part, value in {"loss": loss, **{f"{part}_loss": value for part, value in losses.items()}}.items():

@@ -95,7 +95,8 @@ class MoCo(keras.Model):
         variables = self.query.trainable_variables
         with tf.GradientTape() as tape:
             loss = info_nce(self.in_groups(self.query, views[:, 0]), keys, self.queue, self.temperature)
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+            scaled = self.optimizer.scale_loss(loss)  # in float16; the optimizer takes it back
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
         self.optimizer.apply([each / context.num_replicas_in_sync for each in gradients], variables)
         self.enqueue(all_keys)
         self.loss_tracker.update_state(loss)

@@ -70,7 +70,8 @@ class SimCLR(keras.Model):
             if context.num_replicas_in_sync > 1:
                 everyone = context.all_gather(everyone, axis=0)
             loss = nt_xent(first, second, self.temperature, *everyone)
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+            scaled = self.optimizer.scale_loss(loss)  # in float16; the optimizer takes it back
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
         self.optimizer.apply([each / context.num_replicas_in_sync for each in gradients], variables)
         self.loss_tracker.update_state(loss)
         return self.get_metrics_result()

@@ -12,12 +12,14 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
 
     Outside it has its own again, to the bit. Networks that share its layers change with it.
     """
-    if not model.optimizer.use_ema:
+    # In float16 Keras wraps the optimizer, whose averages the wrapper does not show.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema:
         yield
         return
     own = [variable.numpy() for variable in model.trainable_variables]
     try:
-        pairs = zip(model.trainable_variables, model.optimizer._model_variables_moving_average, strict=True)
+        pairs = zip(model.trainable_variables, optimizer._model_variables_moving_average, strict=True)
         for variable, average in pairs:
             variable.assign(average.numpy())
         yield

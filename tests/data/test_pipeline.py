@@ -300,6 +300,7 @@ def test_tfds_offline_in_memory_and_streamed(tmp_path):
     small = tfds_images("small_digits", "train", str(tmp_path))
     np.testing.assert_array_equal(small.arrays[0], digits_images[:40])
     assert "small_digits/1.0.0 train[:80%], 40 images" in small.description
+    assert len(tfds_images("small_digits", "test", str(tmp_path))) == 10
 
     large = tfds_images("photographs", "train", str(tmp_path))
     assert large.arrays is None

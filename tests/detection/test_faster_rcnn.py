@@ -97,6 +97,22 @@ def test_both_parts_learn_together(build, paper_loss):
 
 
 @pytest.mark.slow
+def test_a_scaled_loss_moves_the_weights_as_far():
+    """What Keras puts around the optimizer in float16 divides each gradient by what the loss was multiplied with."""
+    moved = []
+    for wrap in (lambda optimizer: optimizer, keras.optimizers.LossScaleOptimizer):
+        keras.utils.set_random_seed(1)
+        training = FasterRCNNTraining(small_faster_rcnn(**SMALL), **SETTINGS)
+        training.compile(wrap(keras.optimizers.SGD(1e-3)))
+        before = [weight.numpy() for weight in training.network.trainable_variables]
+        training.train_step(batch())
+        after = training.network.trainable_variables
+        moved.append(np.array([np.abs(new - old).max() for new, old in zip(after, before, strict=True)]))
+    assert moved[0].max() > 0
+    np.testing.assert_allclose(moved[1], moved[0], rtol=1e-2, atol=1e-7)
+
+
+@pytest.mark.slow
 def test_the_four_steps_move_what_they_should():
     keras.utils.set_random_seed(1)
     first, second = small_faster_rcnn(**SMALL), small_faster_rcnn(**SMALL)

@@ -55,6 +55,24 @@ def test_every_weight_learns(neck, choice, pages):
 
 
 @pytest.mark.slow
+def test_a_scaled_loss_moves_the_weights_as_far(pages):
+    """As in float16, where Keras puts a `LossScaleOptimizer` around the optimizer."""
+    moved = []
+    for wrap in (lambda optimizer: optimizer, keras.optimizers.LossScaleOptimizer):
+        keras.utils.set_random_seed(0)
+        model = mask_rcnn(**TINY)
+        training = MaskRCNNTraining(model, rois=16, before=100, after=50)
+        training.compile(wrap(keras.optimizers.SGD(1e-3)))
+        before = model.get_layer("mask_head").get_weights()
+        images, *objects = pages
+        training.train_step((images, tuple(objects)))
+        after = model.get_layer("mask_head").get_weights()
+        moved.append(np.array([np.abs(new - old).max() for new, old in zip(after, before, strict=True)]))
+    assert moved[0].max() > 0
+    np.testing.assert_allclose(moved[1], moved[0], rtol=1e-2, atol=1e-7)
+
+
+@pytest.mark.slow
 def test_what_is_found_lies_in_its_image(pages):
     """Of a page in a larger batch; what is behind the number found is zeros."""
     model = mask_rcnn(**TINY)

@@ -92,7 +92,8 @@ def called(tmp_path, monkeypatch):
         errors = {"accuracy": 0.5, "test_top1_error": 10.0 + 5 * deep, "loss": 1.0}
         folder = tmp_path / f"{'deep' if deep else 'flat'}-{seed}"
         folder.mkdir(exist_ok=True)
-        record = RECORD | {"seed": seed, "epochs": [{"step": 20, **errors}]}
+        made = " ".join(["python -m", *words[2 : words.index("--out")], *["--smoke"] * ("--smoke" in words)])
+        record = RECORD | {"command": made, "seed": seed, "epochs": [{"step": 20, **errors}]}
         if seed == 1 and deep and len(commands) == 4:  # killed once, before its end
             del record["finished"]
             (folder / "record.json").write_text(json.dumps(record))
@@ -122,6 +123,16 @@ def test_a_study_that_was_stopped_goes_on_where_it_was(called, tmp_path):
     assert {(run["name"], run["seed"], run["measured"]["from"]) for run in record["runs"]} == {
         (name, seed, f"{name}-{seed}") for name in trainings for seed in range(3)
     }
+
+
+def test_a_finished_run_of_other_flags_is_not_taken_for_this_studys(called, tmp_path):
+    flags = ["--out", str(tmp_path), "--seeds", "1"]
+    assert study.main(Study("small", "About.", {"flat": Training("some", "--epochs 9")}, []), flags) == 0
+    assert study.main(Study("small", "About.", {"flat": Training("some", "--epochs 9")}, []), flags) == 0
+    told = r"flat-0 has a finished run of `python -m reproductions.some --epochs 9 --seed 0`, not of `.* --epochs 10 "
+    with pytest.raises(SystemExit, match=told):
+        study.main(Study("small", "About.", {"flat": Training("some", "--epochs 10")}, []), flags)
+    assert len(called) == 1
 
 
 def test_a_smoke_run_is_as_short_as_its_scripts(called, tmp_path):

@@ -62,6 +62,25 @@ def test_a_simclr_step_follows_the_gradient_of_nt_xent():
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
+@pytest.mark.parametrize("build", [lambda encoder: simclr(encoder, 3), lambda encoder: moco(encoder, 3, queue=16)])
+def test_a_scaled_loss_moves_the_weights_as_far(build):
+    """What Keras puts around the optimizer in float16 divides each gradient by what the loss was multiplied with."""
+    models = [compiled(build(small_encoder())) for _ in range(2)]
+    for plain, scaled in zip(*(model.weights for model in models), strict=True):
+        scaled.assign(plain)
+    inner = keras.optimizers.SGD(0.1)
+    models[1].compile(keras.optimizers.LossScaleOptimizer(inner), jit_compile=False)
+    models[1].optimizer.build(models[1].trainable_variables)
+    before = [weight.numpy() for weight in models[0].trainable_variables]
+    for model in models:
+        model.train_step((views(), None))
+    furthest = 0
+    for start, plain, scaled in zip(before, *(model.trainable_variables for model in models), strict=True):
+        np.testing.assert_allclose(scaled.numpy() - start, plain.numpy() - start, rtol=1e-3, atol=1e-7)
+        furthest = max(furthest, np.abs(scaled.numpy() - start).max())
+    assert furthest > 1e-3
+
+
 def test_simclr_learns_to_tell_images_apart():
     model, data = compiled(simclr(small_encoder(), 8, 0.5)), views()
     first = float(model.train_step((data, None))["loss"])

@@ -32,6 +32,18 @@ def test_the_average_is_that_of_the_weights_after_each_step(tmp_path, replicas):
     assert model.get_weights()[0] == -4
 
 
+def test_float16_has_the_average_too():
+    """There Keras wraps the optimizer in one that scales the loss."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    inner = SGD(1.0, momentum=0.0, use_ema=True, ema_momentum=0.75)
+    model.compile(keras.optimizers.LossScaleOptimizer(inner), loss=lambda y, prediction: prediction)
+    for images, labels in batches(0, 0, 4):
+        model.train_on_batch(images, labels)
+    with averaged_weights(model):
+        assert model.get_weights()[0] == -2.265625
+    assert model.get_weights()[0] == -4
+
+
 def test_a_resumed_run_has_the_same_average(tmp_path):
     whole = linear(mirrored(1), use_ema=True, ema_momentum=0.75)
     train(whole, batches, 4, 2, Checkpoints(tmp_path / "whole", whole))
