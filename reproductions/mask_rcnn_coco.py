@@ -68,10 +68,11 @@ def recipe(
     said = "all layers start at random"
     if initial:
         earlier = load_source(initial)[0]
-        load_layers(network.get_layer("features"), earlier)
         said = f"the trunk started from {earlier.name}, whose batch normalisation stays as it is"
-        for layer in network.get_layer("features").layers:
-            layer.trainable = not isinstance(layer, BatchNormalization)
+        for part in ("features", "res5") if neck == "c4" else ("features",):  # of C4 the last stage is in the head
+            load_layers(network.get_layer(part), earlier)
+            for layer in network.get_layer(part).layers:
+                layer.trainable = not isinstance(layer, BatchNormalization)
 
     scale, subtract = scale_objects(shorter, longest), image_alone(subtract_mean(MEAN))
     preprocessing = Preprocessing(None, shorter, MEAN, longest_side=longest)

@@ -32,6 +32,7 @@ PAPER = {  # mAP, %, VOC 2007
 }
 DEVIATIONS = (
     "the network is AlexNet as its paper has it; R-CNN's pools before it normalises",
+    "the new layer learns as fast as the others, in the release ten times as fast; the paper names one rate",
     "70,000 steps, those of the released model; the paper prints none",
     REGRESSION,
 )

@@ -91,6 +91,7 @@ def recipe(run, variant="paper", initial="", side=448, grid=7, boxes=0, from_scr
             else "rates are half of the paper's, as Darknet's gradient leaves out the square's factor of 2; with "
             "another batch than 64 they go with it",
             "mirrored at random as in Darknet; the paper does not say",
+            "of several objects in a cell the first of the file is learned, in Darknet one by chance",
             *(["pixels less their mean, over their deviation, and Adam without decay"] if from_scratch else []),
         ],
     )

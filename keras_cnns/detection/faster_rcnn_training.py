@@ -117,8 +117,10 @@ class FasterRCNNTraining(keras.Model):
 
 
 def of_step(optimizer, seed, shape, stream):
-    """Numbers in [0, 1) that belong to the seed and the step alone; stream: 0 or 1."""
-    return tf.random.stateless_uniform(shape, [seed, 2 * tf.cast(optimizer.iterations, tf.int32) + stream])
+    """Numbers in [0, 1) that belong to the seed, the step and the replica alone; stream: 0 or 1."""
+    replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
+    step = tf.cast(optimizer.iterations, tf.int32)
+    return tf.random.stateless_uniform(shape, [seed + 1_000_000 * replica, 2 * step + stream])
 
 
 def anchors_drawn(anchors, boxes, sizes, random):
@@ -143,7 +145,9 @@ def rois_drawn(proposals, boxes, labels, random, count):
 def detector_loss(labels, targets, logits, deltas):
     """L_cls + L_loc of Fast R-CNN, a number."""
     with_label = tf.concat([tf.cast(labels, tf.float32)[..., None], targets], axis=-1)
-    return RoICrossEntropy()(labels, logits) + RoISmoothL1()(with_label, deltas)
+    # Means taken here: on several replicas Keras's own would be divided by their number, and the gradients are again.
+    classes, places = RoICrossEntropy(reduction="none"), RoISmoothL1(reduction="none")
+    return tf.reduce_mean(classes(labels, logits)) + tf.reduce_mean(places(with_label, deltas))
 
 
 def alternating_steps(first: keras.Model, second: keras.Model, **settings) -> Iterator[FasterRCNNTraining]:

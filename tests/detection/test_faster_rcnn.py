@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from keras_cnns.data.boxes import pad_objects, size_among_objects
 from keras_cnns.detection import FasterRCNNTraining, alternating_steps, faster_rcnn
-from keras_cnns.detection.faster_rcnn_training import ground_truth, trunk
+from keras_cnns.detection.faster_rcnn_training import detector_loss, ground_truth, of_step, trunk
+from keras_cnns.training import mirrored
 from tests.detection.small import small_faster_rcnn
 
 SMALL = {"classes": 2, "trunk": "zf", "scales": (2, 4)}
@@ -73,8 +74,8 @@ def batch():
     return images, objects
 
 
-def trained(training, steps):
-    training.compile(keras.optimizers.SGD(1e-3, momentum=0.9))
+def trained(training, steps, rate=1e-3):
+    training.compile(keras.optimizers.SGD(rate, momentum=0.9))
     step = tf.function(training.train_step)
     return [{name: float(value) for name, value in step(batch()).items()} for _ in range(steps)]
 
@@ -89,11 +90,26 @@ def test_both_parts_learn_together(build, paper_loss):
     network = build(**SMALL)
     before = {weight.path: weight.numpy() for weight in network.trainable_variables}
     training = FasterRCNNTraining(network, paper_loss=paper_loss, **SETTINGS)
-    rows = trained(training, 4)
+    rows = trained(training, 4, rate=1e-2)
     assert set(rows[0]) == {"loss", "rpn_loss", "detector_loss"} and np.isfinite(list(rows[-1].values())).all()
     assert rows[0]["loss"] == pytest.approx(rows[0]["rpn_loss"] + rows[0]["detector_loss"], rel=1e-5)
-    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["loss"] < 0.99 * rows[0]["loss"]
     assert all(not np.array_equal(weight, before[weight.path]) for weight in network.trainable_variables)
+
+
+def test_two_replicas_weigh_the_detectors_loss_as_one_and_draw_for_themselves():
+    random = np.random.default_rng(0)
+    labels = tf.constant(random.integers(-1, 3, (2, 8)), tf.int32)
+    targets, logits, deltas = (tf.constant(random.normal(size=(2, 8, width)), tf.float32) for width in (4, 3, 12))
+    alone = detector_loss(labels, targets, logits, deltas)
+    strategy = mirrored(2)
+    with strategy.scope():
+        optimizer = keras.optimizers.SGD(0.1)
+    both = strategy.run(lambda: (detector_loss(labels, targets, logits, deltas), of_step(optimizer, 3, (4,), 1)))
+    losses, drawn = (strategy.experimental_local_results(each) for each in both)
+    np.testing.assert_allclose(losses, [alone] * 2, rtol=1e-6)
+    np.testing.assert_array_equal(drawn[0], of_step(optimizer, 3, (4,), 1))
+    assert not np.any(drawn[0] == drawn[1])
 
 
 @pytest.mark.slow

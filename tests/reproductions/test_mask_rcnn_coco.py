@@ -92,10 +92,21 @@ def test_an_export_gives_the_masks_that_detect_gives(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_trunks_statistics_stay_where_it_was_trained(tmp_path):
-    resnet18(input_shape=(64, 64, 3), classes=3).save(tmp_path / "trunk.keras")
-    _, recipe = declared(tmp_path, "--initial", str(tmp_path / "trunk.keras"))
+@pytest.mark.parametrize("neck", ["fpn", "c4"])
+def test_the_trunks_statistics_stay_where_it_was_trained(neck, tmp_path):
+    """C4's last stage, which is in the head, comes from the classifier as the others do."""
+    trained = resnet18(input_shape=(64, 64, 3), classes=3)
+    trained.save(tmp_path / "trunk.keras")
+    _, recipe = declared(tmp_path, "--initial", str(tmp_path / "trunk.keras"), "--neck", neck)
     layers = recipe.tested.get_layer("features").layers
-    assert {layer.trainable for layer in layers if isinstance(layer, BatchNormalization)} == {False}
+    last = layers if neck == "fpn" else recipe.tested.get_layer("res5").layers
+    frozen = {layer.trainable for layer in [*layers, *last] if isinstance(layer, BatchNormalization)}
+    assert frozen == {False} and any(isinstance(layer, BatchNormalization) for layer in last)
     assert next(layer for layer in layers if layer.name == "conv1").trainable
+    names = [layer.name for layer in trained.layers if layer.name.startswith(("res5", "bn5")) and layer.weights]
+    found = {layer.name: layer for layer in last}
+    assert len(names) > 8
+    for name in names:
+        for ours, theirs in zip(found[name].get_weights(), trained.get_layer(name).get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
     assert recipe.deviations[0] == "the trunk started from resnet18, whose batch normalisation stays as it is"
