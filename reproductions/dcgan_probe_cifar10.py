@@ -4,7 +4,7 @@
 
 Paper: 82.8 % of CIFAR-10's test images named by a linear SVM on the features of a discriminator trained on ImageNet-1k.
 Here a discriminator (64 filters, 4x4) of four epochs of CIFAR-10's own images, without labels, beside the same one with
-random weights; an SVM on 20,000 labelled images; three seeds. About half an hour on two CPU cores.
+random weights; an SVM on 20,000 labelled images; three seeds. An hour or two on two CPU cores.
 """
 
 import json

@@ -117,7 +117,7 @@ class FasterRCNNTraining(keras.Model):
 
 
 def of_step(optimizer, seed, shape, stream):
-    """Numbers in [0, 1) that belong to the seed, the step and the replica alone; stream: 0 or 1."""
+    """Numbers in [0, 1) of the seed, the step and the replica, the first's those of one alone; stream: 0 or 1."""
     replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
     step = tf.cast(optimizer.iterations, tf.int32)
     return tf.random.stateless_uniform(shape, [seed + 1_000_000 * replica, 2 * step + stream])
