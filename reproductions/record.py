@@ -105,14 +105,17 @@ def describe(recipe, run, strategy, record):
 
 def deviations(recipe, run):
     """What departs from the paper: in the recipe, and by the flags."""
-    flags = list(run.departures)
-    if run.options.precision != "float32":
-        flags.append(f"{run.options.precision} arithmetic, float32 weights")
+    flags = [*run.departures, *arithmetic(run.options.precision)]
     parts = run.options.accumulate
     layers = recipe.model._flatten_layers()
     if parts > 1 and any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers):
         flags.append(f"batch statistics of micro-batches, {parts} a step, whose gradients are accumulated")
     return [*recipe.deviations, *flags]
+
+
+def arithmetic(precision):
+    """The deviation of another precision than float32, in a list, which is empty otherwise."""
+    return [f"{precision} arithmetic, float32 weights"] * (precision != "float32")
 
 
 def decide(recipe, record, figures):

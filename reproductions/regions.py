@@ -21,7 +21,7 @@ from keras_cnns.detection import Features, compute_proposals, overlapping, read_
 from keras_cnns.evaluation import voc_scores
 from keras_cnns.training import mirrored
 from reproductions.detection import written
-from reproductions.record import measured, publish, write_json
+from reproductions.record import arithmetic, measured, publish, write_json
 from reproductions.region_figures import WAYS, curves, draw, draw_examples
 from reproductions.region_stages import STAGES
 from reproductions.run import PRECISIONS, SMOKE_BATCH, SMOKE_STEPS
@@ -131,7 +131,7 @@ class Work:
             if ours != theirs
         ]
         self.departures += [f"the first {self.only} photos of each list alone"] * bool(self.only)
-        self.departures += [f"{options.precision} arithmetic, float32 weights"] * (options.precision != "float32")
+        self.departures += arithmetic(options.precision)
         folder = options.data_dir
         self.folder = folder if folder and (folder / "ImageSets/Main").is_dir() else None
         if self.folder and folder.name != "VOC2007" and not pipeline.any_data:

@@ -16,7 +16,8 @@ from statistics import mean
 from matplotlib import pyplot as plt
 
 from keras_cnns.files import whole
-from reproductions.record import A_MINUTE, PREPARED, command, measured, publish
+from reproductions.record import A_MINUTE, PREPARED, arithmetic, command, measured, publish
+from reproductions.run import PRECISIONS
 
 SEEDS = 3
 # What a test gives, of a classifier, of a network that labels every pixel or of a detector, and what a study calls it.
@@ -118,6 +119,7 @@ def main(study, arguments=None):
     parser.add_argument("--data-dir", help=PREPARED)
     parser.add_argument("--out", type=Path, default=Path("runs/studies"), help="trainings that lie there are used")
     parser.add_argument("--seeds", type=int, default=study.seeds, help=f"of each network (default: {study.seeds})")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of every training's arithmetic")
     parser.add_argument("--smoke", action="store_true", help=A_MINUTE)
     options = parser.parse_args(arguments)
     if options.seeds < 1:
@@ -140,7 +142,7 @@ def main(study, arguments=None):
         hardware=runs[0]["hardware"],
         runs=runs,
         claims=[claim.decide(runs) for claim in study.claims],
-        deviations=study.deviations,
+        deviations=[*study.deviations, *arithmetic(options.precision)],
         smoke=options.smoke,
     )
     publish(record, options.out / f"{study.script}.json")
@@ -158,6 +160,7 @@ def train(training, seed, folder, options):
     if options.smoke:  # it is as short as the script's own
         pairs = zip(["", *flags], [*flags, ""], strict=True)
         flags = [now for last, now in pairs if now and not {last, now} & {"--steps", "--epochs"}]
+    flags += ["--precision", options.precision] if options.precision != "float32" else []
     module, words = f"reproductions.{training.script}", [*flags, "--seed", str(seed), "--out", str(folder)]
     words += ["--smoke"] if options.smoke else []
     if finished(folder):

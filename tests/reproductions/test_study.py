@@ -142,6 +142,16 @@ def test_a_smoke_run_is_as_short_as_its_scripts(called, tmp_path):
     assert words[1:3] == ["--rate", "3"] and "--smoke" in words and not {"--steps", "--epochs"} & set(words)
 
 
+def test_one_flag_sets_the_arithmetic_of_every_training(called, tmp_path):
+    small = Study("small", "About.", {"flat": Training("some"), "deep": Training("some", "--depth 9")}, [])
+    study.main(small, ["--out", str(tmp_path), "--seeds", "1", "--precision", "bfloat16"])
+    assert [words[words.index("--precision") + 1] for words in called] == ["bfloat16"] * 2
+    record = json.loads((tmp_path / "small.json").read_text())
+    assert record["deviations"] == ["bfloat16 arithmetic, float32 weights"]
+    with pytest.raises(SystemExit, match=r"--precision bfloat16 .*not of `python -m reproductions\.some --seed 0`"):
+        study.main(small, ["--out", str(tmp_path), "--seeds", "1"])
+
+
 def test_a_detector_is_known_by_its_map(tmp_path):
     record = RECORD | {"seed": 0, "epochs": [{"step": 20, "loss": 1.0, "rpn_loss": 0.5, "test_map": 40.004}]}
     (tmp_path / "record.json").write_text(json.dumps(record))
