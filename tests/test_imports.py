@@ -9,11 +9,12 @@ import pytest
 import keras_cnns
 
 LIBRARY = Path(keras_cnns.__file__).parent
-EVERYONE = {"arguments", "extras", "files", "version"}  # parts that anyone may import
+EVERYONE = {"arguments", "descent", "extras", "files", "version"}  # parts that anyone may import
 BUILDERS = {"classification", "segmentation", "detection", "generative", "self_supervised"}
 BELOW_BUILDERS = {"ops", "layers", "losses"}
 ALLOWED = {
     "arguments": set(),
+    "descent": set(),
     "extras": set(),
     "files": set(),
     "version": set(),

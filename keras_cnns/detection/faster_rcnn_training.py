@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import keras
 import tensorflow as tf
 
+from keras_cnns.descent import descend
 from keras_cnns.detection.faster_rcnn import DEVIATIONS
 from keras_cnns.losses.detection import RoICrossEntropy, RoISmoothL1
 from keras_cnns.losses.rpn import rpn_loss
@@ -76,11 +77,7 @@ class FasterRCNNTraining(keras.Model):
         with tf.GradientTape() as tape:
             losses = self.losses_of(images, objects)
             loss = tf.add_n(list(losses.values()))
-            scaled = self.optimizer.scale_loss(loss)  # in float16; the optimizer takes it back
-        variables = self.learning()
-        gradients = tape.gradient(scaled, [variable.value for variable in variables])
-        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        self.optimizer.apply([each / replicas for each in gradients], variables)  # it adds the replicas' up
+        descend(self.optimizer, tape, loss, self.learning())
         for part, value in {"loss": loss, **{f"{part}_loss": value for part, value in losses.items()}}.items():
             self.means[part].update_state(value)
         return {part: mean.result() for part, mean in self.means.items()}

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_cnns.descent import descend
 from keras_cnns.detection.faster_rcnn_training import anchors_drawn, detector_loss, ground_truth, of_step, rois_drawn
 from keras_cnns.detection.mask_rcnn import by_kind
 from keras_cnns.losses import mask_loss, rpn_loss
@@ -58,11 +59,7 @@ class MaskRCNNTraining(keras.Model):
         with tf.GradientTape() as tape:
             losses = self.losses_of(images, objects, masks)
             loss = tf.add_n(list(losses.values()))
-            scaled = self.optimizer.scale_loss(loss)  # in float16; the optimizer takes it back
-        variables = self.network.trainable_variables
-        gradients = tape.gradient(scaled, [variable.value for variable in variables])
-        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        self.optimizer.apply([each / replicas for each in gradients], variables)  # it adds the replicas' up
+        descend(self.optimizer, tape, loss, self.network.trainable_variables)
         for part, value in {"loss": loss, **losses}.items():
             self.means[part].update_state(value)
         return {part: mean.result() for part, mean in self.means.items()}

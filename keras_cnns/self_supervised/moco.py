@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_cnns.arguments import check_count
+from keras_cnns.descent import descend
 from keras_cnns.losses.contrastive import info_nce, unit
 from keras_cnns.self_supervised.encoder import check_encoder
 
@@ -92,12 +93,9 @@ class MoCo(keras.Model):
         context = tf.distribute.get_replica_context()
         self.follow()
         keys, all_keys = self.encode_keys(views[:, 1], context)
-        variables = self.query.trainable_variables
         with tf.GradientTape() as tape:
             loss = info_nce(self.in_groups(self.query, views[:, 0]), keys, self.queue, self.temperature)
-            scaled = self.optimizer.scale_loss(loss)  # in float16; the optimizer takes it back
-        gradients = tape.gradient(scaled, [variable.value for variable in variables])
-        self.optimizer.apply([each / context.num_replicas_in_sync for each in gradients], variables)
+        descend(self.optimizer, tape, loss, self.query.trainable_variables)
         self.enqueue(all_keys)
         self.loss_tracker.update_state(loss)
         return self.get_metrics_result()

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_cnns.arguments import check_count
+from keras_cnns.descent import descend
 from keras_cnns.losses.contrastive import nt_xent
 from keras_cnns.self_supervised.encoder import check_encoder
 
@@ -61,7 +62,6 @@ class SimCLR(keras.Model):
     def train_step(self, data):
         views, _ = data
         context = tf.distribute.get_replica_context()
-        variables = self.trainable_variables
         with tf.GradientTape() as tape:
             # Both views in one batch, so that batch normalisation cannot tell the one kind from the other.
             projections = self(tf.concat([views[:, 0], views[:, 1]], axis=0), training=True)
@@ -70,8 +70,6 @@ class SimCLR(keras.Model):
             if context.num_replicas_in_sync > 1:
                 everyone = context.all_gather(everyone, axis=0)
             loss = nt_xent(first, second, self.temperature, *everyone)
-            scaled = self.optimizer.scale_loss(loss)  # in float16; the optimizer takes it back
-        gradients = tape.gradient(scaled, [variable.value for variable in variables])
-        self.optimizer.apply([each / context.num_replicas_in_sync for each in gradients], variables)
+        descend(self.optimizer, tape, loss, self.trainable_variables)
         self.loss_tracker.update_state(loss)
         return self.get_metrics_result()

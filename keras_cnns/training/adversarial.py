@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.arguments import check_count
+from keras_cnns.descent import descend
 from keras_cnns.losses.gan import discriminator_loss, minimax_value, non_saturating_generator_loss
 
 
@@ -113,7 +114,7 @@ class AdversarialModel(keras.Model):
             with tf.GradientTape() as tape:
                 on_real, on_fake = self.logits(real), self.logits(fake)
                 loss = discriminator_loss(on_real, on_fake)
-            self.descend(self.optimizer, tape, loss, self.discriminator.trainable_variables)
+            descend(self.optimizer, tape, loss, self.discriminator.trainable_variables)
             self.trackers["discriminator_loss"].update_state(loss)
             self.trackers["value"].update_state(minimax_value(on_real, on_fake))
             self.trackers["real"].update_state(tf.sigmoid(on_real))
@@ -121,7 +122,7 @@ class AdversarialModel(keras.Model):
         z = self.latent(batch, self.k)
         with tf.GradientTape() as tape:
             loss = self.generator_loss(self.logits(self.fake(z, given)))
-        self.descend(self.generator_optimizer, tape, loss, self.generator.trainable_variables)
+        descend(self.generator_optimizer, tape, loss, self.generator.trainable_variables)
         self.trackers["loss"].update_state(loss)
         return self.get_metrics_result()
 
@@ -149,12 +150,6 @@ class AdversarialModel(keras.Model):
         if not count:
             raise ValueError("there are no images to test on.")
         return dict(zip(("loss", "value", "real", "fake"), map(float, sums / count), strict=True))
-
-    def descend(self, optimizer, tape, loss, variables):
-        """Apply the gradient of the mean over all replicas' losses: an optimizer adds the replicas' up."""
-        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        optimizer.apply([each / replicas for each in gradients], variables)
 
 
 def only(inputs):
