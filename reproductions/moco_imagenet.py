@@ -47,6 +47,7 @@ def recipe(run):
         claims=[Claim("MoCo, ResNet-50, linear probe, top-1, %", "linear_accuracy", 60.6, id="P3", at_least=60.1)],
         deviations=[
             PROBE,
+            "crops are scaled without antialiasing, the release's with Pillow's",
             f"the neighbours after each epoch are of {NEIGHBOURS:,} training images",
         ],
         test_figures=knn_test(memory, NEIGHBOURS),

@@ -9,6 +9,7 @@ from keras_cnns.classification.resnet import residual_stage
 from keras_cnns.evaluation import features_of, knn_accuracy, linear_probe
 
 TEST_BATCH = 250
+VOTES = 200
 SMOKE_MEMORY = 256
 PROBE = (
     "the linear probe learns from features of one view of each image, standardised, at one learning rate; the paper's "
@@ -60,12 +61,13 @@ def some(images, count):
 def knn_test(memory, count=None, temperature=0.07):
     """A test after each epoch: a function from (encoder, batches) to the accuracy of 200 neighbours' votes, in %.
 
-    memory: the training images. count: of them, drawn at random; by default all.
+    memory: the training images; fewer than 200 all vote. count: of them, drawn at random; by default all.
     """
 
     def figures(encoder, batches):
         train, test = features_of(encoder, some(memory, count)), features_of(encoder, batches)
-        return {"knn_accuracy": knn_accuracy(train, test, temperature=temperature), "images": len(test[1])}
+        accuracy = knn_accuracy(train, test, min(VOTES, len(train[1])), temperature)
+        return {"knn_accuracy": accuracy, "images": len(test[1])}
 
     return figures
 

@@ -46,9 +46,10 @@ WORDS = {
     "supervised": "supervised",
 }
 TRAININGS = {name: Training("pretraining_cifar10", f"--method {name} --checkpoint-steps 200") for name in METHODS}
-SHARE, EPOCHS, BATCH, RATE = 0.01, 60, 50, 0.05  # of fine-tuning; share and epochs: SimCLR, appendix B.5
+# Of fine-tuning; share and epochs: SimCLR, appendix B.5, whose rate would be 0.05 * 50 / 256.
+SHARE, EPOCHS, BATCH, RATE = 0.01, 60, 50, 0.05
 FINE_TUNED = ("random", "rotation", "simclr", "moco")  # those that have seen no label
-MARGIN = 1.0  # points: about two standard errors of 10,000 test images
+MARGIN = 1.0  # points: the standard error of one accuracy, of 10,000 test images, is up to 0.5
 QUERIES, NEIGHBOURS, POINTS = 6, 6, 500
 FIGURES = {"probe": "linear probe, %", "knn": "kNN, %", "fine_tuned": "fine-tuned on 1 % of the labels, %"}
 
@@ -57,7 +58,8 @@ FIGURES = {"probe": "linear probe, %", "knn": "kNN, %", "fine_tuned": "fine-tune
 class Above:
     """A claim that one encoder's figure is above another's, and the rule, fixed before the run, that decides it.
 
-    It holds if the means differ by more than the larger of the two spreads over the seeds and by more than MARGIN.
+    It holds if the means differ by more than the larger of the two spreads over the seeds and by more than MARGIN. The
+    neighbours' votes have no seed, and no spread.
     """
 
     id: str
@@ -76,7 +78,7 @@ class Above:
             "statement": f"{WORDS[self.first]} above {WORDS[self.second]}: {FIGURES[self.figure]}",
             "paper": None,
             "ours": f"{shown(first)} against {shown(second)}",
-            "rule": f"means apart by more than the larger spread over the seeds, and by over {MARGIN:g}",
+            "rule": f"apart by more than the larger spread over the seeds of one pre-training, and by over {MARGIN:g}",
             "verdict": "not decided (smoke run)" if smoke else "holds" if above else "does not hold",
         }
 

@@ -52,7 +52,7 @@ def recipe(run, depth=50):
         deviations=[
             "a learning rate of 1.0 * batch / 256 and a temperature of 0.5, of those that the paper tried",
             SYNCHRONIZED,
-            "crops are scaled bilinearly, the paper's bicubically",
+            "crops are scaled bilinearly, without antialiasing, the paper's bicubically",
             PROBE,
         ],
         test_figures=knn_test(memory),

@@ -45,7 +45,7 @@ def recipe(run):
         ],
         deviations=[
             SYNCHRONIZED,
-            "crops are scaled bilinearly, the paper's bicubically",
+            "crops are scaled bilinearly, without antialiasing, the paper's bicubically",
             PROBE,
             f"the neighbours after each epoch are of {NEIGHBOURS:,} training images",
         ],

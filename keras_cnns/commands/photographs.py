@@ -146,7 +146,8 @@ def embed(options):
         np.save(part, features)
     with whole(options.out / "images.txt") as part:
         part.write_text("\n".join(names) + "\n")
-    print(f"{options.out / 'features.npy'}: {len(names)} images, {features.shape[1]} features each")
+    layer = model.outputs[0]._keras_history.operation.name
+    print(f"{options.out / 'features.npy'}: {len(names)} images, {features.shape[1]} features each, of layer {layer}")
     if len(names) > 1:
         queries = np.unique(np.linspace(0, len(names) - 1, QUERIES).round().astype(int))
         nearest, _ = nearest_neighbours(features, features[queries], min(NEIGHBOURS + 1, len(names)))

@@ -3,8 +3,8 @@
 Functions of (images, keys) on whole batches of images of one size, as in `augmentation`: RGB from 0 to 255 in, float32
 out.
 
-Deviations: crops are scaled bilinearly, the paper's bicubically. Brightness, contrast and saturation blend as in Pillow
-and torchvision, and the hue turns with them in one random order.
+Deviations: crops are scaled bilinearly and without antialiasing, the paper's bicubically. Brightness, contrast and
+saturation blend as in Pillow and torchvision, and the hue turns with them in one random order.
 """
 
 import itertools

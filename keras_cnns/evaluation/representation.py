@@ -140,7 +140,7 @@ def knn_accuracy(train: Labelled, test: Labelled, k: int = 200, temperature: flo
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature}; it must be above 0.")
     places, cosines = nearest_neighbours(features, test_features, k)
-    weights = np.exp(cosines / temperature)
+    weights = np.exp((cosines - cosines[:, :1]) / temperature)  # the nearest has 1: no overflow
     votes = np.zeros((len(test_labels), int(labels.max()) + 1))
     np.add.at(votes, (np.arange(len(votes))[:, None], labels[places]), weights)
     return float(100 * np.mean(votes.argmax(axis=1) == test_labels))
@@ -181,6 +181,9 @@ def checked(*sets):
                 f"features have the shape {features.shape} and labels {labels.shape}; they must be (number, width) and "
                 "(number,), of at least one image."
             )
+        wrong = len(features) - np.isfinite(features).all(axis=1).sum()
+        if wrong:
+            raise ValueError(f"{wrong} features of {len(features)} are not finite.")
     if len({features.shape[1] for features, _ in sets}) > 1:
         raise ValueError(f"features have the widths {[features.shape[1] for features, _ in sets]}; they must be equal.")
     return sets

@@ -18,8 +18,8 @@ def nt_xent(
     Args:
         first, second: `(batch, dimensions)`, a projection of each view, of any length; they are normalised here.
         temperature: what the cosines are divided by.
-        all_first, all_second: of the images of all replicas, those of `first` and `second` among them, in the same
-            order; by default these alone.
+        all_first, all_second: of the images of all replicas, of as many each, those of `first` and `second` among
+            them, in the same order; by default these alone.
 
     Source: Chen et al., "A Simple Framework for Contrastive Learning", ICML 2020, equation 1 and algorithm 1.
     """

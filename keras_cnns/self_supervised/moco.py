@@ -3,7 +3,7 @@
 Batch normalisation gives a network away: if a query and its key are normalised with the same images, their statistics
 tell which key belongs to it. The paper's replicas each normalise their own part of the batch, and keys are shuffled
 among the replicas before they are encoded. On one device `groups` stand for replicas: queries are encoded group by
-group, keys in groups of a shuffled batch.
+group, keys in groups of a shuffled batch. The moving averages then move once a group.
 """
 
 import keras
@@ -32,7 +32,7 @@ def moco(
     Args:
         encoder: from images to features, such as `encoder_of(resnet50())`; the query encoder. A copy is the key's.
         dimensions: of queries and keys: one dense layer on the features.
-        queue: number of keys kept, a multiple of the batch size.
+        queue: number of keys kept, a multiple of the batch size (of all replicas).
         momentum: m of the key encoder: theta_k = m theta_k + (1 - m) theta_q.
         temperature: what cosines are divided by.
         groups: parts of a replica's batch with batch statistics of their own; must divide it.
@@ -40,7 +40,8 @@ def moco(
 
     Raises:
         ValueError: an encoder that does not end in features, no dimension, queue or group, a momentum outside [0, 1),
-            or a temperature not above 0.
+            or a temperature not above 0; or, in a step, a batch of which `queue` is no multiple or that `groups` does
+            not divide.
 
     Source: section 3.2 and 3.3 (shuffling BN), algorithm 1.
     """
@@ -91,6 +92,7 @@ class MoCo(keras.Model):
     def train_step(self, data):
         views, _ = data
         context = tf.distribute.get_replica_context()
+        self.check_batch(views.shape[0], context.num_replicas_in_sync)
         self.follow()
         keys, all_keys = self.encode_keys(views[:, 1], context)
         with tf.GradientTape() as tape:
@@ -99,6 +101,13 @@ class MoCo(keras.Model):
         self.enqueue(all_keys)
         self.loss_tracker.update_state(loss)
         return self.get_metrics_result()
+
+    def check_batch(self, size, replicas):
+        """size: of a replica's batch, or None where it is not known before it comes."""
+        if size and size % self.groups:
+            raise ValueError(f"groups is {self.groups}; it must divide a replica's {size} images of a batch.")
+        if size and self.queue.shape[0] % (size * replicas):
+            raise ValueError(f"queue is {self.queue.shape[0]}; it must be a multiple of a batch's {size * replicas}.")
 
     def follow(self):
         """theta_k = m theta_k + (1 - m) theta_q, before the keys are encoded, as in the release."""

@@ -137,7 +137,7 @@ def test_embed_writes_features_and_which_are_nearest(run, tmp_path, capsys):
     (photos / "notes.txt").write_text("")
     assert main(["embed", str(run), str(photos), "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr()
-    assert "d.png is no whole image" in printed.err and "3 images, 3 features each" in printed.out
+    assert "d.png is no whole image" in printed.err and "3 images, 3 features each, of layer " in printed.out
     assert (tmp_path / "out/images.txt").read_text().splitlines() == ["a.png", "b.png", "sub/c.jpg"]
     features = np.load(tmp_path / "out/features.npy")
     np.testing.assert_allclose(features, [[1, 0, 0], [0, 0, 1], [200 / 255, 0, 0]], atol=0.01)

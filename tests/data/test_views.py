@@ -62,6 +62,18 @@ def test_strengths_of_the_jitter_are_drawn_evenly():
     turned = views.colour_jitter(0.0, 0.2)(red, keys(2000, 1))
     hue = tf.image.rgb_to_hsv(turned / 255).numpy()[:, 0, 0, 0]
     assert even((hue + 0.5) % 1 - 0.5, -0.2, 0.2) and abs(((hue + 0.5) % 1).std() - 0.4 / 12**0.5) < 0.01
+    # Whatever the order, brightness b and contrast c make of two pixels' luminance its mean times b and its difference
+    # times b c; saturation s makes of a pixel's distance from its luminance b c s.
+    pair = np.broadcast_to(np.float32([[60, 50, 50], [40, 40, 40]]), (2000, 1, 2, 3))
+    luminance = lambda images: tf.image.rgb_to_grayscale(images).numpy()[:, 0, :, 0]
+    changed = views.colour_jitter(0.8, 0.0)(pair, keys(2000, 2)).numpy()
+    before, after = luminance(pair), luminance(changed)
+    brightness = after.mean(axis=1) / before.mean(axis=1)
+    contrast = (after[:, 0] - after[:, 1]) / (before[:, 0] - before[:, 1]) / brightness
+    distance = lambda images, grey: images[:, 0, 0, 0] - grey[:, 0]
+    saturation = distance(changed, after) / distance(pair, before) / (brightness * contrast)
+    for factor in (brightness, contrast, saturation):
+        assert even(factor, 0.2, 1.8) and abs(factor.std() - 1.6 / 12**0.5) < 0.03
     orders = integers(keys(4800), 0, count=24).numpy()
     assert np.bincount(orders).min() > 150 and np.bincount(orders).max() < 250  # of 200 on the average
 
@@ -102,8 +114,9 @@ def test_areas_shapes_and_places_of_crops_are_drawn_evenly():
     area, ratio = tall * wide / 1e4, wide / tall
     assert area.min() > 0.099 and area.max() < 0.501 and abs(area.mean() - 0.3) < 0.01
     assert ratio.min() > 0.499 and ratio.max() < 2.01 and abs(np.log(ratio).mean()) < 0.03
-    left = (crops[:, 0, 0, 1] + 0.5 - wide / 4) / (100 - wide)
-    assert abs(left.mean() - 0.5) < 0.02 and abs(left.std() - 12**-0.5) < 0.02
+    for first, length in ((crops[:, 0, 0, 0], tall), (crops[:, 0, 0, 1], wide)):  # the upper left sample's y and x
+        start = (first + 0.5 - length / 4) / (100 - length)
+        assert abs(start.mean() - 0.5) < 0.02 and abs(start.std() - 12**-0.5) < 0.02
 
 
 def test_a_patch_that_never_fits_is_the_largest_square():
@@ -147,6 +160,38 @@ def test_two_views_differ_and_come_again(make):
     np.testing.assert_array_equal(make()(images, key), first)
     part = make()(images[2:4], key[2:4]).numpy()  # an image's views are its own, whatever is in the batch
     np.testing.assert_allclose(part, first[2:4], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (
+            lambda: views.simclr_views(32, strength=0.5, blur=False),  # appendix B.9
+            ["crop 32", "flip", "0.8 of jitter 0.4 0.1", "0.2 of grey"],
+        ),
+        (
+            lambda: views.simclr_views(224),  # appendix A
+            ["crop 224", "flip", "0.8 of jitter 0.8 0.2", "0.2 of grey", "0.5 of blur"],
+        ),
+        (lambda: views.moco_views(224), ["crop 224 (0.2, 1.0)", "0.2 of grey", "jitter 0.4 0.4", "flip"]),
+    ],
+)
+def test_the_papers_steps_in_their_order_with_their_strengths(make, expected, monkeypatch):
+    shown = lambda *values: " ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in values)
+    monkeypatch.setattr(views, "random_resized_crop", lambda *settings: shown("crop", *settings))
+    monkeypatch.setattr(views, "colour_jitter", lambda *settings: shown("jitter", *settings))
+    monkeypatch.setattr(views, "gaussian_blur", lambda: "blur")
+    monkeypatch.setattr(views, "with_probability", lambda share, what: f"{share:g} of {what}")
+    monkeypatch.setattr(views, "random_flip", "flip")
+    monkeypatch.setattr(views, "grey", "grey")
+    monkeypatch.setattr(views, "two_views", lambda *steps: list(steps))
+    assert make() == expected
+
+
+def test_the_defaults_are_the_papers():
+    """Section 3.3 and appendix A: areas of 0.08 to 1, shapes of 3/4 to 4/3, deviations of 0.1 to 2, a tenth."""
+    assert views.random_resized_crop.__defaults__[:2] == ((0.08, 1.0), (3 / 4, 4 / 3))
+    assert views.gaussian_blur.__defaults__ == ((0.1, 2.0), 0.1)
 
 
 def test_each_function_draws_for_itself():

@@ -101,6 +101,8 @@ def test_neighbours_vote_by_hand():
     assert knn_accuracy((points, labels), query, k=3, temperature=0.1) == 100
     assert knn_accuracy((points, labels), query, k=3, temperature=1.05) == 0
     assert knn_accuracy((points, labels), query, k=1, temperature=1.05) == 100
+    other = (points, [1, 0, 0, 2]), (query[0], [1])  # infinite votes would all go to class 0
+    assert knn_accuracy(*other, k=3, temperature=0.001) == 100  # exp(985) is no float
     places, cosines = nearest_neighbours(points, query[0], 3)
     np.testing.assert_array_equal(places, [[0, 1, 2]])
     np.testing.assert_allclose(cosines[0], np.cos(np.radians([10, 40, 50])), rtol=1e-5)
@@ -137,7 +139,7 @@ def test_pictures_of_features():
     points = tsne(train[0][:60])
     assert points.shape == (60, 2) and np.isfinite(points).all()
     near, _ = nearest_neighbours(points - points.mean(axis=0), points - points.mean(axis=0), 2)
-    assert near.shape == (60, 2)
+    assert np.mean(train[1][near[:, 1]] == train[1][:60]) > 0.5  # by chance a tenth
     axes = Figure().subplots()
     draw_points(axes, points, train[1][:60], "0123456789")
     assert len(axes.collections) == 10 and sum(len(each.get_offsets()) for each in axes.collections) == 60
@@ -158,6 +160,8 @@ def test_what_cannot_be_measured_is_told():
         (lambda: knn_accuracy(good, (np.ones((4, 3)), np.zeros(4)), k=2), r"the widths \[2, 3\]; they must be equal"),
         (lambda: knn_accuracy(good, good), "k is 200; there are only 4 features"),
         (lambda: knn_accuracy(good, good, k=2, temperature=0), "temperature is 0; it must be above 0"),
+        (lambda: knn_accuracy((good[0] * np.nan, good[1]), good, k=1), "4 features of 4 are not finite"),
+        (lambda: linear_probe(good, (good[0] / 0.0, good[1])), "4 features of 4 are not finite"),
         (lambda: balanced_subset([0, 1], 0), "share is 0; it must be above 0 and at most 1"),
         (lambda: balanced_subset([0, 1, 1, 1], 1), "that is 2 images a class, of which the smallest has 1"),
         (lambda: features_of(small_encoder(), batches(np.ones((0, 8, 8, 1)), [])), "there are no images"),

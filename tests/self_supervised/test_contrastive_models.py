@@ -171,18 +171,40 @@ def test_two_replicas_of_moco_keep_one_queue_of_both():
 
 
 @pytest.mark.slow
+def test_two_replicas_of_moco_are_two_groups():
+    """Statistics, shuffling, the gradient's scale and the queue over three steps."""
+    alone = compiled(moco(small_encoder(), 3, queue=16, groups=2))
+    with mirrored(2).scope():
+        both = compiled(moco(small_encoder(), 3, queue=16))
+    strategy, step = both.distribute_strategy, tf.function(both.train_step)
+    for seed in range(3):
+        data = views(seed=seed)
+        alone.train_step((data, None))
+        batch = tf.data.Dataset.from_tensor_slices((data, np.zeros(8))).batch(8)
+        strategy.run(step, args=(next(iter(strategy.experimental_distribute_dataset(batch))),))
+    learned = lambda model: [*model.trainable_variables, model.queue, model.key.layers[-1].kernel]
+    for ours, theirs in zip(learned(both), learned(alone), strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("build", [lambda: simclr(small_encoder(), 3), lambda: moco(small_encoder(), 3, queue=16)])
-def test_stopped_and_resumed_it_ends_with_the_same_bits(build, tmp_path):
+def test_stopped_and_resumed_it_ends_with_the_same_bits(build, replicas, tmp_path):
     data = views(24)
 
     def batches(epoch, skip, count):
         order = np.random.default_rng(epoch).permutation(24)
         return tf.data.Dataset.from_tensor_slices((data[order], order)).batch(8).skip(skip).take(count)
 
-    whole = compiled(build())
+    def made():
+        with mirrored(replicas).scope():
+            return compiled(build())
+
+    whole = made()
     train(whole, batches, 8, 3, Checkpoints(tmp_path / "whole", whole))
     for steps in (4, 8):
-        model = compiled(build())
+        model = made()
         train(model, batches, steps, 3, Checkpoints(tmp_path / "parts", model))
     for ours, theirs in zip(model.variables, whole.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
@@ -197,3 +219,15 @@ def test_what_cannot_be_built_is_told():
     ):
         with pytest.raises(ValueError, match=sentence):
             build()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"queue": 12}, "queue is 12; it must be a multiple of a batch's 8"),
+        ({"queue": 16, "groups": 3}, "groups is 3; it must divide a replica's 8 images of a batch"),
+    ],
+)
+def test_a_batch_that_moco_cannot_take_is_told(settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        compiled(moco(small_encoder(), 3, **settings)).train_step((views(), None))

@@ -50,11 +50,13 @@ def test_the_classifier_leaves_the_maps_as_they_are():
     # Convolutions of 192 x 192 x (9 + 1 + 1), gamma and beta of three, and a linear layer.
     trainable = sum(int(np.prod(weight.shape)) for weight in classifier.trainable_weights)
     assert trainable == 192 * 192 * 11 + 6 * 192 + 192 * 5 + 5
-    before = [weight.numpy() for weight in model.get_layer("Block2_ConvB3_BatchNorm").weights]
+    maps = keras.Model(model.input, model.get_layer("Block2_AvgPool").output)
+    before = [weight.numpy() for weight in maps.weights]
+    assert len(before) == 30  # six convolutions without bias, each with four weights of batch normalisation
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
     classifier.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
     classifier.train_on_batch(images, np.arange(4))
-    for old, new in zip(before, model.get_layer("Block2_ConvB3_BatchNorm").weights, strict=True):
+    for old, new in zip(before, maps.weights, strict=True):
         np.testing.assert_array_equal(old, new)
     with pytest.raises(ValueError, match="has no layer Block2_AvgPool"):
         on_second_block(keras_cnns.resnet_cifar(8))
