@@ -220,7 +220,7 @@ def draw(record, path):
     right.set(ylabel="%")
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    left.legend(fontsize=8)
+    right.legend(handles=left.lines, fontsize=8, loc="upper right")
     figure.suptitle("CIFAR-10, features of ResNet-20 after equal work; points: three seeds of probe and fine-tuning")
     save(figure, path)
 
