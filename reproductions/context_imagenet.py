@@ -43,8 +43,8 @@ def recipe(run, colours="drop"):
         deviations=[
             "batches of 256 pairs, one from each image, where the release pairs all patches of several grids in 512 "
             "patches; its learning rate of 1e-5 on the sum over some 2,500 pairs is 0.025 on their mean",
-            "1,000,000 steps, about as many as the release's README says of the paper's; the paper says four weeks",
-            "no momentum, as the release's solver; the paper's section 3.1 found that .999 speeds the learning up",
+            "1,000,000 steps, about as many as the release's README says of the paper's network",
+            "no momentum, as the release's default solver; the paper names a high one, .999",
         ],
         exported=lambda model: from_pixels(model.get_layer("patch_trunk"), level=50.0),
         encoder=True,

@@ -44,6 +44,19 @@ def script(monkeypatch):
     return of
 
 
+def test_of_fewer_than_200_photographs_all_vote():
+    as_floats = lambda images: images.map(lambda pixels, keys: tf.cast(pixels, tf.float32))
+    memory, test = as_floats(digits("train").take(40)), as_floats(digits("test").take(20))
+    image = keras.Input(memory.arrays[0].shape[1:])
+    encoder = keras.Model(image, keras.layers.Flatten()(image))
+    unit = lambda images: (flat := images.reshape(len(images), -1)) / np.linalg.norm(flat, axis=1, keepdims=True)
+    (known, labels), (asked, wanted) = ((each.arrays[0].astype("float64"), each.arrays[1]) for each in (memory, test))
+    named = (np.exp(unit(asked) @ unit(known).T / 0.07) @ np.eye(10)[labels]).argmax(axis=1)
+    figures = representation.knn_test(memory)(encoder, test.batches(20))
+    assert figures == {"knn_accuracy": pytest.approx(100 * np.mean(named == wanted)), "images": 20}
+    assert figures["knn_accuracy"] > 30  # by chance 10
+
+
 # SimCLR: 0.3 * 4096 / 256 = 4.8 after 10 of 1,000 epochs of 1,281,167 // 4096 = 312 steps; on CIFAR-10, epochs of
 # 50,000 // 1024 = 48 steps, 1.0 * 1024 / 256 = 4. MoCo: 1,281,167 // 256 = 5,004 steps, 200 epochs, a tenth after 120
 # and 160; its demonstration: 50,000 // 512 = 97 steps, 0.06, a cosine. A cosine has half of its rate half way.
