@@ -21,6 +21,7 @@ from keras_cnns.data.augmentation import (
     subtract_mean,
 )
 from keras_cnns.data.views import simclr_views
+from keras_cnns.distribution import distributed
 
 COVARIANCE = np.float32([[4700, 4400, 3900], [4400, 4600, 4400], [3900, 4400, 5200]])  # of ImageNet's colours, about
 
@@ -56,7 +57,7 @@ def training(spec, about):
     """The runner's step on batches of the pipeline (and the seconds spent waiting for them), or on one of them."""
     step, _, strategy = our_training(spec)
     batches = pipeline(spec).batches(spec["batch"], shuffle=True, drop_remainder=True, count=10**7)
-    batches = iter(strategy.experimental_distribute_dataset(batches))
+    batches = iter(distributed(batches, strategy))
     if spec["candidate"] == "repeated":
         batch = next(batches)
         del batches

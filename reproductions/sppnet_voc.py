@@ -61,7 +61,7 @@ def pooled_training(work, model):
 
         order = one_in_four(labels, [work.options.seed, epoch])
         numbers = tf.data.Dataset.from_tensor_slices(order).batch(work.batch_size, drop_remainder=True)
-        return numbers.skip(skip).take(count).map(read).prefetch(tf.data.AUTOTUNE)
+        return numbers.skip(skip).take(count).map(read).prefetch(2)
 
     return fully_connected_part(model), batches, len(one_in_four(labels, 0)) // work.batch_size
 

@@ -138,8 +138,12 @@ class Images:
 
         when = tf.constant(seed, tf.int64), tf.constant(epoch, tf.int64)
         transform = lambda *batch: self._transform(*when, *batch)
-        images = images.map(transform, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-        options = tf.data.Options()  # several hosts divide every batch among them, not the files that it comes from
+        images = images.map(transform, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        options = tf.data.Options()
+        # The end of an epoch may wait for the tuner's thread, which sleeps for up to a minute: without it AUTOTUNE is
+        # as many threads as there are cores, 16 at most.
+        options.autotune.enabled = False
+        # Several hosts divide every batch among them, not the files that it comes from.
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         return images.with_options(options)
 

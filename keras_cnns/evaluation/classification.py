@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_cnns.distribution import distributed
+
 
 def classification_errors(
     model: keras.Model, batches: tf.data.Dataset, strategy: tf.distribute.Strategy | None = None
@@ -26,9 +28,8 @@ def classification_errors(
         ValueError: there are no images.
     """
     strategy = strategy or model.distribute_strategy
-    batches = strategy.experimental_distribute_dataset(batches)
     step = counting_step(model, strategy)
-    sums = [step(*batch).numpy() for batch in batches]
+    sums = [step(*batch).numpy() for batch in distributed(batches, strategy)]
     if not sums:
         raise ValueError("there are no images to test on.")
     loss, top1, top5, images = np.sum(sums, axis=0, dtype="float64")

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.arguments import check_count
+from keras_cnns.distribution import distributed
 from keras_cnns.extras import Extra
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def features_of(
         raise ValueError(f"{encoder.name} gives {[tuple(each.shape) for each in encoder.outputs]}; not (batch, width).")
     strategy = strategy or encoder.distribute_strategy
     step = looking_step(encoder, strategy)
-    found = [[each.numpy() for each in step(*batch)] for batch in strategy.experimental_distribute_dataset(batches)]
+    found = [[each.numpy() for each in step(*batch)] for batch in distributed(batches, strategy)]
     if not found:
         raise ValueError("there are no images to take features of.")
     features, labels = (np.concatenate(each) for each in zip(*found, strict=True))

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_cnns.distribution import distributed
+
 TOLERANCE = 0.0075  # of the image's diagonal, SegNet, section 4.1
 
 
@@ -37,7 +39,7 @@ def segmentation_scores(
     """
     strategy = strategy or model.distribute_strategy
     step = counting_step(model, strategy, void, boundary)
-    results = [[each.numpy() for each in step(*batch)] for batch in strategy.experimental_distribute_dataset(batches)]
+    results = [[each.numpy() for each in step(*batch)] for batch in distributed(batches, strategy)]
     if not results:
         raise ValueError("there are no images to test on.")
     confusion = sum(np.int64(each) for each, _ in results)

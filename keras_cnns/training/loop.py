@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
+from keras_cnns.distribution import distributed
 from keras_cnns.training.checkpoint import Checkpoints
 from keras_cnns.training.strategy import JIT_COMPILE, agree, is_chief, workers
 
@@ -83,7 +84,7 @@ def train(
                 bar.set_description(f"epoch {epoch + 1}/{math.ceil(steps / steps_per_epoch)}")
                 start, elapsed = time.monotonic() - elapsed, 0.0
                 last = min((epoch + 1) * steps_per_epoch, steps)
-                for batch in strategy.experimental_distribute_dataset(batches(epoch, position, last - step)):
+                for batch in distributed(batches(epoch, position, last - step), strategy):
                     step_on(batch)
                     step += 1
                     bar.update()
