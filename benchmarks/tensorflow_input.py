@@ -21,7 +21,7 @@ from keras_cnns.data.augmentation import (
     subtract_mean,
 )
 from keras_cnns.data.views import simclr_views
-from keras_cnns.distribution import distributed
+from keras_cnns.iteration import distributed
 
 COVARIANCE = np.float32([[4700, 4400, 3900], [4400, 4600, 4400], [3900, 4400, 5200]])  # of ImageNet's colours, about
 

@@ -13,6 +13,7 @@ from keras_cnns.data.detection import truth
 from keras_cnns.detection import compute_proposals, read_proposals
 from keras_cnns.evaluation import voc_scores
 from keras_cnns.files import whole
+from keras_cnns.iteration import untuned
 from keras_cnns.ops import best_matches, detections, encode_boxes
 from keras_cnns.training import step_decay
 from reproductions.recipe import Claim
@@ -65,7 +66,8 @@ def delta_statistics(images):
         there = best >= 0.5
         return encode_boxes(tf.gather(boxes, own[there]), candidates[there])
 
-    each = images.records().map(deltas_of, num_parallel_calls=tf.data.AUTOTUNE)  # eagerly it takes many times as long
+    # Eagerly it takes many times as long.
+    each = untuned(images.records().map(deltas_of, num_parallel_calls=tf.data.AUTOTUNE))
     deltas = list(tqdm(each.as_numpy_iterator(), "means of the deltas", len(images), unit="image", leave=False))
     deltas = np.concatenate(deltas).astype("float64")
     if not len(deltas):

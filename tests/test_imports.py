@@ -9,7 +9,7 @@ import pytest
 import keras_cnns
 
 LIBRARY = Path(keras_cnns.__file__).parent
-EVERYONE = {"arguments", "descent", "extras", "files", "version"}  # parts that anyone may import
+EVERYONE = {"arguments", "descent", "extras", "files", "iteration", "version"}  # parts that anyone may import
 BUILDERS = {"classification", "segmentation", "detection", "generative", "self_supervised"}
 BELOW_BUILDERS = {"ops", "layers", "losses"}
 ALLOWED = {
@@ -17,6 +17,7 @@ ALLOWED = {
     "descent": set(),
     "extras": set(),
     "files": set(),
+    "iteration": set(),
     "version": set(),
     "papers": set(),
     "ops": set(),

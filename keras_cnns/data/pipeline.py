@@ -11,6 +11,7 @@ from tqdm import tqdm
 from keras_cnns.arguments import check_choice
 from keras_cnns.data.augmentation import Cut
 from keras_cnns.data.random import example_keys, fold, permutation
+from keras_cnns.iteration import untuned
 from keras_cnns.ops import decode_colour
 
 AT_ONCE = 8  # images that one thread decodes in a row
@@ -139,13 +140,9 @@ class Images:
         when = tf.constant(seed, tf.int64), tf.constant(epoch, tf.int64)
         transform = lambda *batch: self._transform(*when, *batch)
         images = images.map(transform, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
-        options = tf.data.Options()
-        # The end of an epoch may wait for the tuner's thread, which sleeps for up to a minute: without it AUTOTUNE is
-        # as many threads as there are cores, 16 at most.
-        options.autotune.enabled = False
-        # Several hosts divide every batch among them, not the files that it comes from.
+        options = tf.data.Options()  # several hosts divide every batch among them, not the files that it comes from
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-        return images.with_options(options)
+        return untuned(images.with_options(options))
 
     @functools.cached_property
     def _transform(self):
@@ -255,7 +252,7 @@ class Images:
         Raises:
             ValueError: none of them can be used, or with `strict` one cannot.
         """
-        loaded = list(self._decoded(self.records(), 0, 0).batch(1024))
+        loaded = list(untuned(self._decoded(self.records(), 0, 0).batch(1024)))
         if not loaded:
             raise ValueError(f"{self.name} has no image that can be used; {len(self.corrupt)} were left out.")
         arrays = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *(each[1:] for each in loaded))

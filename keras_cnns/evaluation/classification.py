@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns.distribution import distributed
+from keras_cnns.iteration import distributed
 
 
 def classification_errors(

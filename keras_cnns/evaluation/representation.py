@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.arguments import check_count
-from keras_cnns.distribution import distributed
 from keras_cnns.extras import Extra
+from keras_cnns.iteration import distributed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns.distribution import distributed
+from keras_cnns.iteration import distributed
 
 TOLERANCE = 0.0075  # of the image's diagonal, SegNet, section 4.1
 

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from keras_cnns.distribution import distributed
+from keras_cnns.iteration import distributed
 from keras_cnns.training.checkpoint import Checkpoints
 from keras_cnns.training.strategy import JIT_COMPILE, agree, is_chief, workers
 
