@@ -1,6 +1,7 @@
 """Files that stand whole or not at all: on a full disk, after a kill, after a power cut."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -30,6 +31,26 @@ def whole(path):
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(folder):
+    """A lock on a folder that one process at a time may have; it leaves no file, and ends with the process.
+
+    Raises:
+        ValueError: another process has it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another process is writing to {folder}; wait for its end, or stop it.") from None
+        except OSError:
+            pass  # not every network's file system has locks on folders
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

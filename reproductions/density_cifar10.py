@@ -20,11 +20,12 @@ TRAININGS = {
 CLAIMS = [
     Difference(
         "D1",
-        "DenseNet (40, 12) has the smaller test error, points",
+        "DenseNet (40, 12) has the smaller test error, with 1.2 times the parameters, points",
         "ResNet-56",
         "DenseNet-40",
         test_error,
         margin=0.5,
+        paper="1.73, of 6.97 and 5.24",
     )
 ]
 
@@ -36,7 +37,7 @@ def draw(record, path):
         label = f"{name}, {runs[0]['model']['parameters']:,} parameters"
         band(axes, runs, "training_error", color=f"C{number}", linestyle="--", label=f"{label}, training")
         band(axes, runs, "test_error", color=f"C{number}", label=f"{label}, test")
-    axes.set(xlabel="steps", ylabel="error, %", ylim=(0, 80), title="CIFAR-10, ten epochs")
+    axes.set(xlabel="steps", ylabel="error, %", ylim=(0, 95), title="CIFAR-10, ten epochs")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     save(figure, path)

@@ -181,7 +181,10 @@ def several(runs):
         rate = sum(run["steps"] * run["batch_size"] for run in seeds) / seconds
         parameters = f"{seeds[0]['model']['parameters']:,}"
         lines.append(f"| {' | '.join([name, parameters, *errors])} | {rate:,.0f} | {seconds / 3600:.1f} |")
-    words = "*images/s*: by the trainings' clock, whatever ran beside them; no measurement of speed."
+    words = (
+        "*parameters*: with batch normalisation's moving statistics. *images/s*: by the trainings' clock, whatever ran "
+        "beside them; no measurement of speed."
+    )
     return "\n".join([*lines, "", words])
 
 

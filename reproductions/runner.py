@@ -14,7 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from keras_cnns import export
-from keras_cnns.files import reason, whole
+from keras_cnns.files import alone, reason, whole
 from keras_cnns.layers import BatchNormalization
 from keras_cnns.training import (
     JIT_COMPILE,
@@ -72,8 +72,10 @@ def reproduce(recipe_function, run):
     # First of all: the devices are divided, or the processes of a cluster find one another, before TensorFlow runs.
     strategy = strategy_here(run.options.replicas)
     try:
-        with open(os.devnull, "w") as null, contextlib.redirect_stdout(sys.stdout if is_chief(strategy) else null):
-            return reproduce_under(strategy, recipe_function, run)
+        with contextlib.ExitStack() as held:
+            null = held.enter_context(open(os.devnull, "w"))
+            held.enter_context(contextlib.redirect_stdout(sys.stdout if is_chief(strategy) else null))
+            return reproduce_under(strategy, recipe_function, run, held)
     except LOST as error:
         if workers(strategy) == 1:
             raise
@@ -84,13 +86,14 @@ def reproduce(recipe_function, run):
         ) from error
 
 
-def reproduce_under(strategy, recipe_function, run):
+def reproduce_under(strategy, recipe_function, run, held):
     chief = is_chief(strategy)
     record = together(strategy, lambda: open_record(run) if chief else None)
     record = together(strategy, lambda: record if chief else read_record(run))
     if "finished" in record:
         print(f"the run in {run.out} is finished; delete the folder to run it anew")
         return show(run, record)
+    together(strategy, lambda: held.enter_context(alone(run.out)) if chief else None)
     keras.utils.set_random_seed(run.seed)
     keras.config.set_dtype_policy(PRECISIONS[run.options.precision])
     try:

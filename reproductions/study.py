@@ -6,6 +6,7 @@ A study that was stopped goes on where it was, and two studies may share trainin
 import argparse
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,6 +47,7 @@ class Difference:
     figure: Callable  # of a run
     margin: float
     paper: float | str | None = None
+    digits: int = 2
 
     def decide(self, runs):
         """The row of the table: {"id", "statement", "paper", "ours", "rule", "verdict"}."""
@@ -61,10 +63,13 @@ class Difference:
             "id": self.id,
             "statement": self.statement,
             "paper": self.paper,
-            "ours": f"{mean(values):+.2f} ({', '.join(f'{value:+.2f}' for value in values)})",
+            "ours": f"{self.signed(mean(values))} ({', '.join(map(self.signed, values))})",
             "rule": f"{self.first} more than {self.second} by over {self.margin:g}, in each of {SEEDS} seeds or more",
             "verdict": verdict,
         }
+
+    def signed(self, value):
+        return f"{value:+.{self.digits}f}"
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,22 @@ def train(training, seed, folder, options):
     words += ["--resume"] if file.exists() else []
     if options.data_dir and not options.smoke:
         words += ["--data-dir", options.data_dir]
-    return subprocess.run([sys.executable, "-m", module, *words], check=False).returncode
+    return status_of([sys.executable, "-m", module, *words])
+
+
+def status_of(words):
+    """The exit status of a command that is waited for whatever comes: a signal to end is its own to obey, in its time.
+
+    A terminal sends SIGINT to both; SIGTERM is passed on.
+    """
+    with subprocess.Popen(words) as process:
+        passed = {signal.SIGTERM: lambda *_: process.terminate(), signal.SIGINT: lambda *_: None}
+        before = {number: signal.signal(number, handler) for number, handler in passed.items()}
+        try:
+            return process.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def finished(folder):

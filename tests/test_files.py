@@ -1,11 +1,20 @@
 """Files that stand whole or not at all."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
-from keras_cnns.files import whole
+from keras_cnns.files import alone, whole
 
+HAS_IT = """
+import sys, time
+from keras_cnns.files import alone
+with alone(sys.argv[1]):
+    print("has it", flush=True)
+    time.sleep(60)
+"""
 SENTENCE = r"record\.json could not be written: (No space left on device|File too large)\.$"
 
 
@@ -52,3 +61,25 @@ def test_a_file_is_on_the_disk_before_it_takes_the_place_of_the_old_one(tmp_path
     with whole(tmp_path / "a.json") as part:
         part.write_text("a")
     assert events == [("fsync", str(part)), ("replace", str(part)), ("fsync", str(tmp_path))]
+
+
+def test_one_process_at_a_time_has_a_folder_alone(tmp_path):
+    with (
+        alone(tmp_path),
+        pytest.raises(ValueError, match=f"another process is writing to {tmp_path}"),
+        alone(tmp_path),
+    ):
+        raise AssertionError("two had it")
+    with alone(tmp_path):
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_ends_with_its_process_however_that_ends(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", HAS_IT, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with pytest.raises(ValueError, match="another process"), alone(tmp_path):
+            raise AssertionError("two had it")
+        process.kill()
+        process.wait()
+    with alone(tmp_path):
+        pass

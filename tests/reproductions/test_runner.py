@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from keras_cnns.data import digits
+from keras_cnns.files import alone
 from reproductions import runner
 from reproductions.recipe import Claim
 from reproductions.record import command
@@ -119,6 +120,13 @@ def test_a_resumed_run_must_be_what_it_was(unfinished, capsys):
     (unfinished / "record.json").unlink()
     assert runner.main(recipe, resume) == 2
     assert "has checkpoints and no record.json" in capsys.readouterr().err
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    with alone(tmp_path / "run"):
+        assert runner.main(recipe, ["--out", str(tmp_path / "run"), "--steps", "4"]) == 2
+    assert "error: another process is writing to" in capsys.readouterr().err
 
 
 @pytest.mark.slow

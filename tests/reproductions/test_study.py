@@ -1,7 +1,11 @@
 """Several trainings that decide a claim together."""
 
 import json
-from types import SimpleNamespace
+import os
+import signal
+import sys
+import threading
+import time
 
 import pytest
 
@@ -76,6 +80,12 @@ def test_the_difference_is_taken_seed_by_seed():
     assert CLAIM.decide(shuffled)["ours"] == "+3.00 (+2.00, +3.00, +4.00)"
 
 
+def test_small_figures_are_shown_with_their_own_digits():
+    claim = Difference("X1", "deep is worse", "deep", "flat", study.test_error, margin=0.02, digits=3)
+    row = claim.decide(runs([0.123, 0.1], [0.1, 0.1]))
+    assert row["ours"] == "+0.011 (+0.023, +0.000)" and "by over 0.02" in row["rule"]
+
+
 def test_a_smoke_run_decides_nothing():
     assert CLAIM.decide(runs([12.5] * 3, [10.0] * 3, smoke=True))["verdict"] == "not decided (smoke run)"
 
@@ -85,7 +95,7 @@ def called(tmp_path, monkeypatch):
     """The trainings that a study starts; each writes a record whose error is 10, and 5 more if it is deep."""
     commands = []
 
-    def run(words, check):
+    def status_of(words):
         commands.append(words[2:])
         flags = dict(zip(words[3::2], words[4::2], strict=False))
         seed, deep = int(flags["--seed"]), "--depth" in flags
@@ -97,11 +107,11 @@ def called(tmp_path, monkeypatch):
         if seed == 1 and deep and len(commands) == 4:  # killed once, before its end
             del record["finished"]
             (folder / "record.json").write_text(json.dumps(record))
-            return SimpleNamespace(returncode=143)
+            return 143
         (folder / "record.json").write_text(json.dumps(record))
-        return SimpleNamespace(returncode=1)
+        return 1
 
-    monkeypatch.setattr(study, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(study, "status_of", status_of)
     return commands
 
 
@@ -123,6 +133,27 @@ def test_a_study_that_was_stopped_goes_on_where_it_was(called, tmp_path):
     assert {(run["name"], run["seed"], run["measured"]["from"]) for run in record["runs"]} == {
         (name, seed, f"{name}-{seed}") for name in trainings for seed in range(3)
     }
+
+
+SAVES_AND_LEAVES = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), sys.exit(143)))
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(60)
+"""
+
+
+def test_a_signal_to_a_study_is_the_trainings_to_obey_in_its_time(tmp_path):
+    def stop():
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)  # which a terminal sends to the training itself, too
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    threading.Thread(target=stop).start()
+    assert study.status_of([sys.executable, "-c", SAVES_AND_LEAVES, str(tmp_path / "begun")]) == 143
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
 def test_a_finished_run_of_other_flags_is_not_taken_for_this_studys(called, tmp_path):
