@@ -47,7 +47,7 @@ class Difference:
     figure: Callable  # of a run
     margin: float
     paper: float | str | None = None
-    digits: int = 2
+    digits: int = 2  # of ours, after the point
 
     def decide(self, runs):
         """The row of the table: {"id", "statement", "paper", "ours", "rule", "verdict"}."""
