@@ -115,6 +115,7 @@ def experiment(file, record, root):
             *tables,
             *(f"{each[0].upper()}{each[1:]}." for each in record.get("notes", [])),
             *(f"Deviation: {each}." for each in record.get("deviations", [])),
+            *deviations_of_runs(record),
             *iu_by_class(record),
             *([f"![{alternative}]({picture.relative_to(root)})"] if picture.exists() else []),
             *([f"![Examples]({examples.relative_to(root)})"] if examples.exists() else []),
@@ -138,6 +139,21 @@ def figures(file, root):
             f"**What it shows:** {row['seen']}",
         ]
     return parts
+
+
+def deviations_of_runs(record):
+    """Lists of the trainings' deviations that are not the record's own, each under those that have them."""
+    runs = record.get("runs", [])
+    deviating = {}
+    for run in runs:
+        for deviation in run.get("deviations", []):
+            deviating.setdefault(deviation, {})[run["name"]] = True  # each network once, in order, whatever its seeds
+    lists = {}
+    for deviation, who in deviating.items():
+        if deviation not in record.get("deviations", []):
+            of_whom = "every training" if len(who) == len(names(runs)) else ", ".join(who)
+            lists.setdefault(of_whom, []).append(f"- {deviation}")
+    return ["\n".join([f"Deviations of {of_whom}:", "", *lines]) for of_whom, lines in lists.items()]
 
 
 def iu_by_class(record):

@@ -111,6 +111,20 @@ def test_studies_and_measurements_become_sections(root):
     assert "resnet1202_cifar10.png" not in text
 
 
+def test_a_study_tells_its_trainings_deviations(root):
+    both, one = "no validation split", "normalised by channel"
+    runs = [
+        run | {"deviations": ["ten epochs", both, *([one] if run["name"] == "DenseNet-40" else [])]}
+        for run in STUDY["runs"]
+    ]
+    write(root / "reproductions/results/density_cifar10.json", STUDY | {"runs": runs})
+    text = report(root)
+    assert (
+        "Deviation: ten epochs.\n\nDeviations of every training:\n\n- no validation split\n\n"
+        "Deviations of DenseNet-40:\n\n- normalised by channel\n\n![" in text
+    )
+
+
 def test_scores_by_class_and_example_pictures_are_shown(root):
     last = {"step": 100, "seconds": 60, "loss": 1.0, "accuracy": 0.9, "test_loss": 1.1, "test_mean_iu": 47.5}
     row = last | {"test_iu_sky": 90.04, "test_iu_road": 4.96}
