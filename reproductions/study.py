@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,7 +189,9 @@ def status_of(words):
         passed = {signal.SIGTERM: lambda *_: process.terminate(), signal.SIGINT: lambda *_: None}
         before = {number: signal.signal(number, handler) for number, handler in passed.items()}
         try:
-            return process.wait()
+            while process.poll() is None:  # not wait(): a signal that another thread takes does not wake it
+                time.sleep(0.1)
+            return process.returncode
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
