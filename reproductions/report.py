@@ -153,7 +153,8 @@ def deviations_of_runs(record):
         if deviation not in record.get("deviations", []):
             of_whom = "every training" if len(who) == len(names(runs)) else ", ".join(who)
             lists.setdefault(of_whom, []).append(f"- {deviation}")
-    return ["\n".join([f"Deviations of {of_whom}:", "", *lines]) for of_whom, lines in lists.items()]
+    common_first = sorted(lists.items(), key=lambda each: each[0] != "every training")
+    return ["\n".join([f"Deviations of {of_whom}:", "", *lines]) for of_whom, lines in common_first]
 
 
 def iu_by_class(record):
