@@ -109,7 +109,8 @@ def draw(record, path):
             style = "-" if name.startswith("ResNet") else ":"
             label = f"{name}, mean {np.mean(curves):.3f}"
             axes[1, column].plot(np.mean(curves, axis=0), style, color=COLOURS[name], label=label)
-        axes[1, column].set(xlabel=("layer", "layer, sorted by magnitude")[column], ylabel="standard deviation", ylim=0)
+        axes[1, column].set(xlabel=("layer", "layer, sorted by magnitude")[column], ylabel="standard deviation")
+        axes[1, column].set_yscale("log")  # the first layers of plain-56 are at many times the others
     for each in axes.flat:
         each.grid(alpha=0.3)
         each.legend(fontsize=8)
